@@ -1,0 +1,1 @@
+"""The HTTP API: routers parse, call one service or query, and render; no business rule lives here."""

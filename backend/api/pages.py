@@ -1,0 +1,53 @@
+"""Serves the studio's pages, and the demo's sign-in links."""
+
+from django.conf import settings
+from django.contrib.auth import login
+from django.core import signing
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_GET
+
+from backend.api.problems import problem
+from backend.core.errors import NotFound, NotSignedIn, PartUnavailable
+from backend.workspaces.models import Person
+
+DEMO_SALT = "atelier.demo.sign-in"
+
+
+@require_GET
+@never_cache
+@ensure_csrf_cookie
+def studio(request: HttpRequest, path: str = "") -> HttpResponse:
+    """The one page of the studio; it finds its way by the address."""
+    page = settings.STUDIO_DIST / "index.html"
+    if not page.is_file():
+        return problem(PartUnavailable("The studio's pages are not built. Run `make studio`.", part="studio"))
+    return HttpResponse(page.read_bytes(), content_type="text/html; charset=utf-8")
+
+
+@require_GET
+def service_worker(request: HttpRequest) -> HttpResponse | FileResponse:
+    """From the root, for a worker controls only what lies below its own address."""
+    script = settings.STUDIO_DIST / "sw.js"
+    if not script.is_file():
+        return problem(NotFound())
+    return FileResponse(
+        script.open("rb"),
+        content_type="text/javascript",
+        headers={"Service-Worker-Allowed": "/", "Cache-Control": "no-cache"},
+    )
+
+
+@require_GET
+@never_cache
+def demo_sign_in(request: HttpRequest, token: str) -> HttpResponse:
+    """Sign a demo person in. Only under ATELIER_DEMO."""
+    if not settings.ATELIER_DEMO:
+        return problem(NotFound())
+    try:
+        person = Person.objects.get(pk=signing.loads(token, salt=DEMO_SALT), is_active=True)
+    except (signing.BadSignature, Person.DoesNotExist):
+        return problem(NotSignedIn("This link is not one that this studio made. Use those that `make run` printed."))
+    login(request, person, backend=settings.AUTHENTICATION_BACKENDS[0])
+    return HttpResponseRedirect("/")

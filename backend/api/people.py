@@ -1,0 +1,82 @@
+"""The person who asks, their workspaces, and who else is in them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from ninja import Field, Router, Schema
+
+from backend.api.auth import Request
+from backend.api.schemas import PROBLEMS, Body, PageOf, Paging, PersonId, WorkspaceId
+from backend.core.pagination import page
+from backend.workspaces import queries, services
+from backend.workspaces.models import Member, Person
+from backend.workspaces.rights import Act, Role
+
+router = Router(tags=["people"])
+
+
+class MyWorkspaceOut(Schema):
+    id: WorkspaceId
+    name: str
+    role: Role
+
+
+class MeOut(Schema):
+    id: PersonId
+    email: str
+    name: str
+    colour: str
+    workspaces: list[MyWorkspaceOut]
+
+
+class PersonOut(Schema):
+    id: PersonId
+    name: str
+    email: str
+    colour: str
+
+
+class MemberOut(Schema):
+    person: PersonOut
+    role: Role
+    joined_at: datetime
+
+
+class MemberIn(Body):
+    email: Annotated[str, Field(min_length=3, max_length=254, examples=["bo@example.org"])]
+    role: Literal["admin", "editor", "commenter", "viewer"] = "editor"
+
+
+@router.get("/me", response={200: MeOut, **PROBLEMS}, operation_id="get_me")
+def get_me(request: Request) -> MeOut:
+    """The person who is signed in, and the workspaces that they are a member of."""
+    person = Person.objects.get(pk=request.person_id)
+    rows = queries.memberships(person.id)
+    workspaces = [MyWorkspaceOut(id=row.workspace_id, name=row.workspace.name, role=Role(row.role)) for row in rows]
+    return MeOut(id=person.id, email=person.email, name=person.name, colour=person.colour, workspaces=workspaces)
+
+
+@router.get(
+    "/workspaces/{workspace_id}/members", response={200: PageOf[MemberOut], **PROBLEMS}, operation_id="list_members"
+)
+def list_members(request: Request, workspace_id: WorkspaceId, paging: Paging) -> object:
+    """The members of a workspace, those who came last first."""
+    workspace = queries.access_workspace(request.person_id, workspace_id, Act.READ)
+    return page(queries.members(workspace), "mbr", limit=paging.limit, cursor=paging.cursor)
+
+
+@router.post("/workspaces/{workspace_id}/members", response={201: MemberOut, **PROBLEMS}, operation_id="add_member")
+def add_member(request: Request, workspace_id: WorkspaceId, payload: MemberIn) -> tuple[int, Member]:
+    """Make somebody who signs in here a member."""
+    workspace = queries.access_workspace(request.person_id, workspace_id, Act.MANAGE)
+    return 201, services.add_member(workspace, email=payload.email, role=Role(payload.role), by=request.person_id)
+
+
+@router.delete(
+    "/workspaces/{workspace_id}/members/{person_id}", response={204: None, **PROBLEMS}, operation_id="remove_member"
+)
+def remove_member(request: Request, workspace_id: WorkspaceId, person_id: PersonId) -> tuple[int, None]:
+    """Take somebody's membership away. Their open sockets and streams end within a second."""
+    workspace = queries.access_workspace(request.person_id, workspace_id, Act.MANAGE)
+    services.remove_member(workspace, person_id, by=request.person_id)
+    return 204, None

@@ -1,0 +1,72 @@
+"""The one place where an error becomes an HTTP answer: problem details by RFC 9457."""
+
+from typing import Any
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from backend.core.errors import AppError, Forbidden, InvalidInput, NotFound, NotSignedIn, PartUnavailable
+from django.http import Http404
+
+log = structlog.get_logger()
+
+
+def problem(error: AppError) -> JsonResponse:
+    body = {
+        "type": f"/docs/errors#{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        **error.extra,
+    }
+    response = JsonResponse(body, status=error.status, content_type="application/problem+json")
+    if error.status == 503:
+        response["Retry-After"] = "5"
+    return response
+
+
+def register(api: NinjaAPI) -> None:
+    """Let every exception of `api` answer as a problem."""
+
+    def answer(kind: type[Exception], make: Any) -> None:
+        api.exception_handler(kind)(lambda _request, exc: problem(make(exc)))
+
+    answer(AppError, lambda exc: exc)
+    answer(Http404, lambda exc: NotFound())
+    answer(AuthenticationError, lambda exc: NotSignedIn())
+    answer(ValidationError, _invalid)
+    answer(HttpError, lambda exc: InvalidInput(str(exc)) if exc.status_code == 400 else Forbidden(str(exc)))
+    answer(OperationalError, lambda exc: _database_away())
+    answer(InterfaceError, lambda exc: _database_away())
+
+
+def _database_away() -> AppError:
+    log.exception("database.away")
+    return PartUnavailable("The database is away for now. Try again in some seconds.", part="database")
+
+
+def _invalid(exc: ValidationError) -> AppError:
+    """What is wrong and where; never the value itself, which may be private."""
+    fields = [
+        {"field": ".".join(str(part) for part in error["loc"][1:] if part != "payload"), "detail": error["msg"]}
+        for error in exc.errors
+    ]
+    return InvalidInput("; ".join(f"{f['field']}: {f['detail']}" for f in fields), fields=fields)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return problem(
+        Forbidden("Send the value of the cookie `csrftoken` as the header `X-CSRFToken`.", reason="csrf_failed")
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return problem(AppError("This is our fault, and it is logged."))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem(NotFound())

@@ -1,0 +1,94 @@
+"""Projects, their documents, and tickets to a document's socket."""
+
+from datetime import datetime
+from typing import Annotated
+
+from ninja import Field, Router, Schema
+
+from backend.api.auth import Request
+from backend.api.schemas import PROBLEMS, Body, DocumentId, Name, PageOf, Paging, ProjectId, WorkspaceId
+from backend.core.pagination import page
+from backend.projects import queries, services
+from backend.projects.models import Document, DocumentKind, Project
+from backend.workspaces.queries import access_workspace
+from backend.workspaces.rights import Act
+
+router = Router(tags=["projects"])
+
+
+class ProjectIn(Body):
+    name: Name
+
+
+class ProjectOut(Schema):
+    id: ProjectId
+    workspace_id: WorkspaceId
+    name: str
+    created_at: datetime
+
+
+class DocumentIn(Body):
+    name: Name
+    kind: DocumentKind = DocumentKind.BOARD
+
+
+class DocumentOut(Schema):
+    id: DocumentId
+    project_id: ProjectId
+    kind: DocumentKind
+    name: str
+    epoch: Annotated[int, Field(description="Raised when history is cut; part of the key of a local copy.")]
+    created_at: datetime
+
+
+class TicketOut(Schema):
+    ticket: Annotated[str, Field(description="Good for one connection, as `?ticket=…` of the document's socket.")]
+    expires_at: datetime
+
+
+@router.get(
+    "/workspaces/{workspace_id}/projects", response={200: PageOf[ProjectOut], **PROBLEMS}, operation_id="list_projects"
+)
+def list_projects(request: Request, workspace_id: WorkspaceId, paging: Paging) -> object:
+    """The projects of a workspace, newest first."""
+    workspace = access_workspace(request.person_id, workspace_id, Act.READ)
+    return page(queries.projects_in(workspace), "prj", limit=paging.limit, cursor=paging.cursor)
+
+
+@router.post("/workspaces/{workspace_id}/projects", response={201: ProjectOut, **PROBLEMS}, operation_id="create_project")
+def create_project(request: Request, workspace_id: WorkspaceId, payload: ProjectIn) -> tuple[int, Project]:
+    workspace = access_workspace(request.person_id, workspace_id, Act.EDIT)
+    return 201, services.create_project(workspace, name=payload.name, by=request.person_id)
+
+
+@router.get("/projects/{project_id}", response={200: ProjectOut, **PROBLEMS}, operation_id="get_project")
+def get_project(request: Request, project_id: ProjectId) -> Project:
+    return queries.access_project(request.person_id, project_id, Act.READ)
+
+
+@router.get(
+    "/projects/{project_id}/documents", response={200: PageOf[DocumentOut], **PROBLEMS}, operation_id="list_documents"
+)
+def list_documents(request: Request, project_id: ProjectId, paging: Paging) -> object:
+    """The documents of a project, newest first."""
+    project = queries.access_project(request.person_id, project_id, Act.READ)
+    return page(queries.documents_in(project), "doc", limit=paging.limit, cursor=paging.cursor)
+
+
+@router.post("/projects/{project_id}/documents", response={201: DocumentOut, **PROBLEMS}, operation_id="create_document")
+def create_document(request: Request, project_id: ProjectId, payload: DocumentIn) -> tuple[int, Document]:
+    project = queries.access_project(request.person_id, project_id, Act.EDIT)
+    return 201, services.create_document(project, kind=payload.kind, name=payload.name, by=request.person_id)
+
+
+@router.get("/documents/{document_id}", response={200: DocumentOut, **PROBLEMS}, operation_id="get_document")
+def get_document(request: Request, document_id: DocumentId) -> Document:
+    return queries.access_document(request.person_id, document_id, Act.READ)
+
+
+@router.post("/documents/{document_id}/tickets", response={201: TicketOut, **PROBLEMS}, operation_id="issue_ticket")
+def issue_ticket(request: Request, document_id: DocumentId) -> tuple[int, TicketOut]:
+    """A ticket for programs that can't send the session cookie to the socket. Fetch a new one before each connection."""
+    document = queries.access_document(request.person_id, document_id, Act.READ)
+    secret, ticket = services.issue_ticket(document, person_id=request.person_id)
+    return 201, TicketOut(ticket=secret, expires_at=ticket.expires_at)

@@ -1,0 +1,53 @@
+"""What all routers share: typed ids, pages, and the shape of a problem."""
+
+from typing import Annotated, Generic, TypeVar
+
+from ninja import Field, Query, Schema
+from pydantic import ConfigDict
+
+from backend.core import ids
+from backend.core.pagination import DEFAULT_LIMIT, MAX_LIMIT
+
+PersonId = ids.field("per")
+WorkspaceId = ids.field("wsp")
+ProjectId = ids.field("prj")
+DocumentId = ids.field("doc")
+UploadId = ids.field("upl")
+AssetId = ids.field("ast")
+JobId = ids.field("job")
+EditId = ids.field("edt")
+
+T = TypeVar("T")
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
+
+
+class Body(Schema):
+    """A request body: unknown members are refused, for they are typing errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageOf(Schema, Generic[T]):
+    items: list[T]
+    next_cursor: str | None = Field(None, description="Give it as `cursor` to get the next page; null on the last.")
+
+
+class PageQuery(Schema):
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    cursor: Annotated[str, Field(max_length=100)] | None = None
+
+
+Paging = Query[PageQuery]
+
+
+class Problem(Schema):
+    """RFC 9457 problem details. `code` is stable; decide by it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+PROBLEMS = {code: Problem for code in (400, 401, 403, 404, 409, 413, 415, 422, 503)}

@@ -1,0 +1,67 @@
+"""Why a file is not taken, each with the code that a client branches on.
+
+AppError
+├── Conflict
+│   └── UploadIncomplete     409  upload_incomplete     the bytes have not arrived; PUT them, then finish again
+├── Gone
+│   └── UploadExpired        410  upload_expired        start a new upload
+├── TooLarge
+│   ├── UploadTooLarge       413  upload_too_large      more bytes than the limit
+│   └── TooManyPixels        413  too_many_pixels       more pixels than the limit (a decompression bomb, say)
+├── Unsupported
+│   └── UnsupportedPicture   415  unsupported_picture   by its content neither JPEG, PNG nor WebP, or animated
+└── InvalidInput
+    ├── UploadEmpty          422  upload_empty          0 bytes
+    ├── UploadMismatch       422  upload_mismatch       other bytes than were announced (length or SHA-256)
+    └── PictureBroken        422  picture_broken        truncated or damaged
+
+S3 being away is core's PartUnavailable (503, part "s3").
+"""
+
+from backend.core.errors import AppError, Conflict, Gone, InvalidInput, PartUnavailable, TooLarge, Unsupported
+
+
+class UploadIncomplete(Conflict):
+    code, title = "upload_incomplete", "The file's bytes have not arrived"
+
+
+class UploadExpired(Gone):
+    code, title = "upload_expired", "This upload has expired"
+
+
+class UploadTooLarge(TooLarge):
+    code, title = "upload_too_large", "The file is larger than the limit"
+
+
+class TooManyPixels(TooLarge):
+    code, title = "too_many_pixels", "The picture has more pixels than the limit"
+
+
+class UnsupportedPicture(Unsupported):
+    code, title = "unsupported_picture", "This kind of picture is not supported"
+
+
+class UploadEmpty(InvalidInput):
+    code, title = "upload_empty", "The file is empty"
+
+
+class UploadMismatch(InvalidInput):
+    code, title = "upload_mismatch", "The bytes are not those that were announced"
+
+
+class PictureBroken(InvalidInput):
+    code, title = "picture_broken", "The picture is damaged"
+
+
+class StorageUnavailable(PartUnavailable):
+    """S3 did not answer in time, or answered with an error of its own."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or "The storage of files is away for now; try again in a moment.", part="s3")
+
+
+# What a refused upload answers when it is finished once more: the same refusal.
+REFUSALS: dict[str, type[AppError]] = {
+    refusal.code: refusal
+    for refusal in (UploadTooLarge, TooManyPixels, UnsupportedPicture, UploadEmpty, UploadMismatch, PictureBroken)
+}

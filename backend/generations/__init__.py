@@ -1,0 +1,1 @@
+"""AI jobs: submit, schedule, claim, run, progress, cancel, cost."""

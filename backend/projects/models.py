@@ -1,0 +1,47 @@
+"""Projects, their documents, and the tickets by which a program opens a document's socket."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from backend.core import ids
+from backend.workspaces.models import Person, Workspace
+
+
+class Project(models.Model):
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="projects")
+    name = models.TextField()
+    created_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+
+class DocumentKind(models.TextChoices):
+    BOARD = "board"
+    TEXT = "text"
+    SCENE = "scene"
+
+
+class Document(models.Model):
+    """`epoch` is raised when history is cut, so that a copy from before can't push back what was erased."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="documents")
+    kind = models.TextField(choices=DocumentKind)
+    name = models.TextField()
+    epoch = models.IntegerField(default=0)
+    created_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(kind__in=DocumentKind.values), name="document_kind")]
+
+
+class Ticket(models.Model):
+    """One use, kept as a hash; whoever shows the secret before `expires_at` opens the socket as `person`."""
+
+    digest = models.BinaryField(primary_key=True, max_length=32)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+")
+    expires_at = models.DateTimeField()

@@ -1,0 +1,45 @@
+"""Reads projects and documents, and is the only door to one: `access_project`, `access_document`."""
+
+import uuid
+
+from django.db.models import QuerySet
+
+from backend.core import tenancy
+from backend.core.errors import NotFound
+from backend.projects.models import Document, Project
+from backend.workspaces.models import Workspace
+from backend.workspaces.queries import check_right
+from backend.workspaces.rights import Act
+
+
+def access_project(person_id: uuid.UUID, project_id: uuid.UUID, act: Act) -> Project:
+    """The project, with the open transaction bound to its workspace.
+
+    Raises:
+        NotFound: no such project, or the person is no member.
+        Forbidden: the person's role does not allow `act`.
+    """
+    project = Project.objects.filter(pk=project_id).first()
+    if project is None:
+        raise NotFound("There is no such project, or it is not yours to see.")
+    check_right(person_id, project.workspace_id, act)
+    tenancy.enter_workspace(project.workspace_id)
+    return project
+
+
+def access_document(person_id: uuid.UUID, document_id: uuid.UUID, act: Act) -> Document:
+    """As `access_project`, for a document."""
+    document = Document.objects.filter(pk=document_id).select_related("project").first()
+    if document is None:
+        raise NotFound("There is no such document, or it is not yours to see.")
+    check_right(person_id, document.workspace_id, act)
+    tenancy.enter_workspace(document.workspace_id)
+    return document
+
+
+def projects_in(workspace: Workspace) -> QuerySet[Project]:
+    return Project.objects.filter(workspace=workspace)
+
+
+def documents_in(project: Project) -> QuerySet[Document]:
+    return Document.objects.filter(project=project)

@@ -1,0 +1,1 @@
+"""Recommendations: usage events in, suggestions with their reasons out."""

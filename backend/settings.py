@@ -1,0 +1,190 @@
+"""Reads the environment once and hides it from all other modules.
+
+A URL that the environment does not set is read from `$ATELIER_VAR/embedded.env`, which `backend.embedded` writes when it
+has started the real program in its place.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg.conninfo
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env
+
+from backend.core.logs import configure_logging
+
+ROOT = Path(__file__).resolve().parent.parent
+
+env = Env()
+ATELIER_VAR = Path(env.str("ATELIER_VAR", str(ROOT / "var"))).resolve()
+env.read_env(ROOT / ".env", recurse=False)
+env.read_env(ATELIER_VAR / "embedded.env", recurse=False)  # what is set already wins
+
+
+def _needed(name: str) -> str:
+    value = env.str(name, "")
+    if not value:
+        raise ImproperlyConfigured(
+            f"{name} is not set, and no embedded stack has run under {ATELIER_VAR}. "
+            f"Set {name}, or start the embedded stack with `make run`."
+        )
+    return value
+
+
+# --- addresses
+DATABASE_URL = _needed("DATABASE_URL")
+DATABASE_OWNER_URL = _needed("DATABASE_OWNER_URL")
+DATABASE_SYSTEM_URL = _needed("DATABASE_SYSTEM_URL")
+VALKEY_URL = _needed("VALKEY_URL")
+TRITON_URL = _needed("TRITON_URL")
+S3_ENDPOINT_URL = _needed("S3_ENDPOINT_URL")
+S3_PUBLIC_URL = env.str("S3_PUBLIC_URL", S3_ENDPOINT_URL)
+S3_ACCESS_KEY = _needed("S3_ACCESS_KEY")
+S3_SECRET_KEY = _needed("S3_SECRET_KEY")
+S3_BUCKET = env.str("S3_BUCKET", "atelier")
+S3_REGION = env.str("S3_REGION", "us-east-1")
+ATELIER_URL = env.str("ATELIER_URL", "http://127.0.0.1:8000").rstrip("/")
+
+# --- limits
+MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1024 * 1024)
+MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 50 * 1024 * 1024)
+MAX_PICTURE_PIXELS = env.int("MAX_PICTURE_PIXELS", 100_000_000)
+UPLOAD_EXPIRES_S = env.int("UPLOAD_EXPIRES_S", 3600)
+DOWNLOAD_EXPIRES_S = env.int("DOWNLOAD_EXPIRES_S", 3600)
+TICKET_EXPIRES_S = env.int("TICKET_EXPIRES_S", 60)
+COLLAB_MAX_UPDATE_BYTES = env.int("COLLAB_MAX_UPDATE_BYTES", 5 * 1024 * 1024)
+COLLAB_MAX_DOCUMENT_BYTES = env.int("COLLAB_MAX_DOCUMENT_BYTES", 50 * 1024 * 1024)
+COLLAB_GRANT_REFRESH_S = env.float("COLLAB_GRANT_REFRESH_S", 5.0)
+COLLAB_FLUSH_WINDOW_MS = env.int("COLLAB_FLUSH_WINDOW_MS", 10)
+JOB_LEASE_S = env.int("JOB_LEASE_S", 15)
+JOB_RUN_TIMEOUT_S = env.int("JOB_RUN_TIMEOUT_S", 300)
+
+# --- Django
+SECRET_KEY = _needed("ATELIER_SECRET_KEY")
+ATELIER_DEMO = env.bool("ATELIER_DEMO", False)
+ATELIER_SIGN_UP = env.bool("ATELIER_SIGN_UP", False)
+DEBUG = False
+_site = urlsplit(ATELIER_URL)
+ALLOWED_HOSTS = [*env.list("ATELIER_HOSTS", []), _site.hostname or "", "127.0.0.1", "localhost"]
+CSRF_TRUSTED_ORIGINS = [f"{_site.scheme}://{_site.netloc}"]
+ROOT_URLCONF = "backend.urls"
+ASGI_APPLICATION = "backend.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+APPEND_SLASH = False
+AUTH_USER_MODEL = "workspaces.Person"
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.headless",
+    "backend.core",
+    "backend.workspaces",
+    "backend.projects",
+    "backend.api",
+    *[f"backend.{room}" for room in ("assets", "generations", "recommendations") if (ROOT / "backend" / room / "apps.py").is_file()],
+    *["collab" for _ in [0] if (ROOT / "collab" / "apps.py").is_file()],
+]
+MIDDLEWARE = [
+    "backend.core.middleware.TraceMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "backend.api.middleware.TransactionMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+
+
+def _database(url: str, **options: object) -> dict[str, object]:
+    parts = psycopg.conninfo.conninfo_to_dict(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.get("dbname"),
+        "USER": parts.get("user"),
+        "PASSWORD": parts.get("password", ""),
+        "HOST": parts.get("host"),
+        "PORT": parts.get("port", 5432),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {"connect_timeout": 5, **options},
+        "TEST": {"MIRROR": None},
+    }
+
+
+DATABASES = {
+    "default": _database(
+        DATABASE_URL, pool={"min_size": 0, "max_size": env.int("DATABASE_POOL_SIZE", 16), "timeout": 5, "max_idle": 60}
+    ),
+    "owner": _database(DATABASE_OWNER_URL),
+    "system": _database(DATABASE_SYSTEM_URL, pool={"min_size": 0, "max_size": 4, "timeout": 5, "max_idle": 60}),
+}
+DATABASE_ROUTERS = ["backend.core.routers.OwnerMigrates"]
+
+# --- sign-in
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key"}
+ACCOUNT_ADAPTER = "backend.workspaces.accounts.Adapter"
+HEADLESS_ONLY = True
+HEADLESS_CLIENTS = ("browser",)
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _site.scheme == "https"
+CSRF_FAILURE_VIEW = "backend.api.problems.csrf_failure"
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": VALKEY_URL}}
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
+
+# --- pages: the studio is built by Vite into dist/, its names hold a hash of their content
+STUDIO_DIST = ROOT / "frontend-api" / "studio" / "dist"
+STATIC_URL = "/static/"
+STATIC_ROOT = ATELIER_VAR / "static"
+STATICFILES_DIRS = [("studio", STUDIO_DIST)] if STUDIO_DIST.is_dir() else []
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^.+[.-][0-9A-Za-z_-]{8,}\.[0-9a-z]+$"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+_s3 = urlsplit(S3_PUBLIC_URL)
+_s3_origin = f"{_s3.scheme}://{_s3.netloc}"
+_socket_origin = f"{'wss' if _site.scheme == 'https' else 'ws'}://{_site.netloc}"
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/api/v1/docs"],  # Swagger's page starts itself by an inline script
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'", "'wasm-unsafe-eval'"],  # Excalidraw subsets fonts in WebAssembly
+        "style-src": ["'self'", "'unsafe-inline'"],  # Excalidraw sets inline styles
+        "img-src": ["'self'", "blob:", "data:", _s3_origin],
+        "connect-src": ["'self'", _socket_origin, _s3_origin],
+        "font-src": ["'self'", "data:"],
+        "worker-src": ["'self'", "blob:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+    },
+}
+
+# --- ports
+COLLAB_ACCESS = "backend.projects.access.DocumentAccess"
+
+# --- logs: structlog writes each line, see backend.core.logs
+LOGGING_CONFIG = None
+configure_logging(env.str("LOG_LEVEL", "INFO"))

@@ -1,0 +1,18 @@
+"""Every address of the studio. Sockets are in `collab.routing`."""
+
+from django.urls import include, path, re_path
+
+from backend.api import health, pages
+from backend.api.api import api
+
+urlpatterns = [
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("api/v1/", api.urls),
+    path("_allauth/", include("allauth.headless.urls")),
+    path("demo/sign-in/<str:token>", pages.demo_sign_in, name="demo_sign_in"),
+    path("sw.js", pages.service_worker),
+    re_path(r"^(?:sign-in|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$", pages.studio),
+]
+handler404 = "backend.api.problems.not_found"
+handler500 = "backend.api.problems.server_error"

@@ -1,0 +1,56 @@
+"""People, workspaces, and who is a member of which."""
+
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Lower, Now
+
+from backend.core import ids
+from backend.workspaces.rights import Role
+
+
+class People(BaseUserManager["Person"]):
+    def get_by_natural_key(self, username: str | None) -> "Person":
+        return self.get(email=(username or "").lower())
+
+
+class Person(AbstractBaseUser):
+    """Somebody who signs in. Belongs to no workspace by itself."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    email = models.EmailField(unique=True)
+    name = models.TextField(default="")
+    colour = models.CharField(max_length=7)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[People] = People()
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(email=Lower("email")), name="person_email_lower")]
+
+
+class Workspace(models.Model):
+    """A tenant."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    name = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+
+class Member(models.Model):
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="members")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
+    role = models.TextField(choices=Role)
+    joined_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "person"], name="member_once"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="member_role"),
+        ]
