@@ -56,8 +56,13 @@ def blend(candidates: Iterable[str], base: Layer, layers: Sequence[Layer]) -> li
     trust = [kept, *reversed(trust)]
     everything = [base, *layers]
     ranked = [
-        _score(item, [Term(layer.name, trust[i] * heard[i][1][item], layer.weights.get(item, 0.0))
-                      for i, layer in enumerate(everything)])
+        _score(
+            item,
+            [
+                Term(layer.name, trust[i] * heard[i][1][item], layer.weights.get(item, 0.0))
+                for i, layer in enumerate(everything)
+            ],
+        )
         for item in items
     ]
     return sorted(ranked, key=lambda scored: (-scored.score, scored.item))
