@@ -1,0 +1,227 @@
+"""The one door to S3: hides boto3, its errors, keys, presigned addresses and what the store enforces of them.
+
+Keys hold the workspace: `{workspace}/uploads/{upload}` until an upload is verified, then `{workspace}/{sha256}`, which says what
+the bytes are; a rendition is named after its original, `{workspace}/{sha256}.{name}`. SeaweedFS 4.48 was seen to enforce what a
+presigned PUT signs: another length or header answers 403, other bytes than the signed SHA-256 answer 400.
+"""
+
+import base64
+import hashlib
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import boto3
+import structlog
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+
+from backend.assets.errors import StorageUnavailable, UploadTooLarge
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = structlog.get_logger()
+_CHUNK_BYTES = 1024 * 1024
+
+
+class ObjectMissing(Exception):
+    """There is no object under the key."""
+
+
+def upload_key(workspace_id: uuid.UUID, upload_id: uuid.UUID) -> str:
+    return f"{workspace_id}/uploads/{upload_id}"
+
+
+def content_key(workspace_id: uuid.UUID, sha256: str) -> str:
+    return f"{workspace_id}/{sha256}"
+
+
+def rendition_key(workspace_id: uuid.UUID, sha256: str, name: str) -> str:
+    # Not "{sha256}/{name}": SeaweedFS keeps keys as paths, where a file can't be a folder too.
+    return f"{workspace_id}/{sha256}.{name}"
+
+
+def _client(endpoint_url: str) -> "S3Client":
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=settings.S3_REGION,
+        aws_access_key_id=settings.S3_ACCESS_KEY,
+        aws_secret_access_key=settings.S3_SECRET_KEY,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",  # SeaweedFS refuses the checksum trailers of newer boto3
+            response_checksum_validation="when_required",
+            connect_timeout=2,
+            read_timeout=15,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            max_pool_connections=16,
+        ),
+    )
+
+
+@cache
+def _inside() -> "S3Client":
+    return _client(settings.S3_ENDPOINT_URL)
+
+
+@cache
+def _public() -> "S3Client":
+    """Signs for the address by which browsers reach the store, for the signature covers the host."""
+    return _client(settings.S3_PUBLIC_URL)
+
+
+@contextmanager
+def _store() -> Iterator["S3Client"]:
+    try:
+        yield _inside()
+    except ClientError as exc:
+        status = exc.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status == 404:
+            raise ObjectMissing from exc
+        log.warning("storage.refused", code=exc.response["Error"].get("Code"), status=status)
+        raise StorageUnavailable from exc
+    except BotoCoreError as exc:
+        log.warning("storage.away", error=type(exc).__name__)
+        raise StorageUnavailable from exc
+
+
+def ensure_bucket(origins: list[str]) -> None:
+    """Make the bucket if it is not there, and let pages of `origins` PUT to it and GET from it."""
+    with _store() as s3:
+        if settings.S3_BUCKET not in {bucket.get("Name") for bucket in s3.list_buckets()["Buckets"]}:
+            s3.create_bucket(Bucket=settings.S3_BUCKET)
+        s3.put_bucket_cors(
+            Bucket=settings.S3_BUCKET,
+            CORSConfiguration={
+                "CORSRules": [
+                    {
+                        "AllowedOrigins": origins,
+                        "AllowedMethods": ["GET", "HEAD", "PUT"],
+                        "AllowedHeaders": ["*"],
+                        "ExposeHeaders": ["ETag"],
+                        "MaxAgeSeconds": 3600,
+                    }
+                ]
+            },
+        )
+
+
+def presign_put(key: str, *, size_bytes: int, sha256: str, media_type: str) -> tuple[str, dict[str, str]]:
+    """An address that takes exactly these bytes once or more until it expires, and the headers to send with them."""
+    checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+    url = _public().generate_presigned_url(
+        "put_object",
+        Params={
+            "Bucket": settings.S3_BUCKET,
+            "Key": key,
+            "ContentLength": size_bytes,
+            "ContentType": media_type,
+            "ChecksumSHA256": checksum,
+        },
+        ExpiresIn=settings.UPLOAD_EXPIRES_S,
+    )
+    return url, {"Content-Type": media_type, "x-amz-checksum-sha256": checksum}
+
+
+def presign_get(key: str, *, media_type: str, filename: str | None = None) -> str:
+    """An address to read `key` for at least half of DOWNLOAD_EXPIRES_S; with `filename` the browser saves it under that name.
+
+    It stays the same for half of that time, so that a browser's cache answers when a list is read again.
+    """
+    slot = int(time.time() // (settings.DOWNLOAD_EXPIRES_S / 2))
+    return _presigned_get(key, media_type, filename, slot)
+
+
+@lru_cache(maxsize=20_000)
+def _presigned_get(key: str, media_type: str, filename: str | None, _slot: int) -> str:
+    disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='')}" if filename else "inline"
+    return _public().generate_presigned_url(
+        "get_object",
+        Params={
+            "Bucket": settings.S3_BUCKET,
+            "Key": key,
+            "ResponseContentType": media_type,
+            "ResponseContentDisposition": disposition,
+            "ResponseCacheControl": "private, max-age=1800, immutable",
+        },
+        ExpiresIn=settings.DOWNLOAD_EXPIRES_S,
+    )
+
+
+def download(key: str, to: Path, *, max_bytes: int) -> tuple[int, str]:
+    """Stream the object into the file `to`: its length and SHA-256 in hex, of the bytes that came.
+
+    Raises:
+        ObjectMissing, StorageUnavailable.
+        UploadTooLarge: more than `max_bytes`; the rest was not read.
+    """
+    digest, size_bytes = hashlib.sha256(), 0
+    with _store() as s3, to.open("wb") as file:
+        body = s3.get_object(Bucket=settings.S3_BUCKET, Key=key)["Body"]
+        with body:
+            for chunk in body.iter_chunks(_CHUNK_BYTES):
+                size_bytes += len(chunk)
+                if size_bytes > max_bytes:
+                    raise UploadTooLarge(f"The file is larger than {max_bytes} bytes.", max_bytes=max_bytes)
+                digest.update(chunk)
+                file.write(chunk)
+    return size_bytes, digest.hexdigest()
+
+
+def put(key: str, data: bytes, *, media_type: str) -> None:
+    with _store() as s3:
+        s3.put_object(Bucket=settings.S3_BUCKET, Key=key, Body=data, ContentType=media_type)
+
+
+def copy(source: str, to: str, *, media_type: str) -> None:
+    """Copy inside the store, under the media type that the content was found to have. Raises ObjectMissing."""
+    with _store() as s3:
+        s3.copy_object(
+            Bucket=settings.S3_BUCKET,
+            Key=to,
+            CopySource={"Bucket": settings.S3_BUCKET, "Key": source},
+            ContentType=media_type,
+            MetadataDirective="REPLACE",
+        )
+
+
+def exists(key: str) -> bool:
+    try:
+        with _store() as s3:
+            s3.head_object(Bucket=settings.S3_BUCKET, Key=key)
+    except ObjectMissing:
+        return False
+    return True
+
+
+def delete(*keys: str) -> None:
+    """Delete what is there of `keys`; what is not there is as good as deleted."""
+    with _store() as s3:
+        for key in keys:
+            s3.delete_object(Bucket=settings.S3_BUCKET, Key=key)
+
+
+def keys_under(prefix: str) -> list[str]:
+    """The first 1,000 keys that begin with `prefix`: for sweeps and tests."""
+    with _store() as s3:
+        answer = s3.list_objects_v2(Bucket=settings.S3_BUCKET, Prefix=prefix)
+        return [entry["Key"] for entry in answer.get("Contents", [])]
+
+
+def ready() -> bool:
+    """Whether the store answers for our bucket."""
+    try:
+        with _store() as s3:
+            s3.head_bucket(Bucket=settings.S3_BUCKET)
+    except (ObjectMissing, StorageUnavailable):
+        return False
+    return True
