@@ -26,8 +26,7 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = [("core", "0001_outbox")]
 
     operations = [
         migrations.CreateModel(
