@@ -1,0 +1,200 @@
+"""Moves committed events from the outbox to the Valkey stream `events`: at least once, in order for each resource."""
+
+import json
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import redis
+import structlog
+
+from backend.core import queue, trace
+
+log = structlog.get_logger()
+
+STREAM = "events"
+STREAM_LENGTH = 100_000  # about; who falls further behind refills from the outbox
+BATCH = 500  # rows a transaction: some milliseconds of work, and bounded memory
+LEADER_LOCK = 0x61746C_0001  # "atl" 1: the key of the advisory lock; any fixed number that nobody else uses
+POLL_S = 1.0  # a lost NOTIFY costs no more than this
+PRUNE_BATCH = 5000
+SWEEPERS = ("generations.sweep", "assets.sweep")
+
+# A resource's numbers commit in order (its row in core_sequence is locked until then), so among the visible rows of a
+# resource none is missing. But ids don't commit in order and a batch is cut by id: the join brings in the earlier rows
+# of each resource that the cut left out.
+_UNPUBLISHED = """
+    WITH picked AS (
+        SELECT workspace_id, resource, sequence FROM core_event WHERE published_at IS NULL ORDER BY id LIMIT %(limit)s
+    ), upto AS (
+        SELECT workspace_id, resource, max(sequence) AS sequence FROM picked GROUP BY workspace_id, resource
+    )
+    SELECT e.id, e.kind, e.workspace_id, e.resource, e.sequence, e.person_id, e.data, e.traceparent, e.created_at
+    FROM core_event e JOIN upto u ON e.workspace_id = u.workspace_id AND e.resource = u.resource
+        AND e.sequence <= u.sequence
+    WHERE e.published_at IS NULL
+    ORDER BY e.id
+"""
+_PRUNE = """
+    DELETE FROM core_event WHERE id IN (
+        SELECT id FROM core_event
+        WHERE id < %(before)s AND published_at < now() - make_interval(days => %(days)s) ORDER BY id LIMIT %(limit)s
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the leader looks, sweeps and prunes, and how long published events are kept."""
+
+    poll_s: float = POLL_S
+    sweep_s: float = 10.0
+    prune_s: float = 600.0
+    keep_days: int = 7
+    backoff_max_s: float = 5.0
+
+
+def connect(dsn: str, *, name: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """A direct connection (no pooler between, for locks and LISTEN are the session's) that notices a dead server."""
+    return psycopg.connect(
+        dsn,
+        autocommit=True,
+        application_name=name,
+        connect_timeout=5,
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=3,
+        tcp_user_timeout=10_000,
+        options="-c statement_timeout=10000",
+    )
+
+
+def in_order(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """`rows` of `_UNPUBLISHED`, each resource's by sequence, in the places which that resource's rows held."""
+    by_resource: dict[tuple[Any, str], list[tuple[Any, ...]]] = {}
+    for row in sorted(rows, key=lambda row: -row[4]):
+        by_resource.setdefault((row[2], row[3]), []).append(row)
+    return [by_resource[row[2], row[3]].pop() for row in rows]
+
+
+def as_message(row: tuple[Any, ...]) -> dict[str, Any]:
+    """The event as consumers read it: ids as UUIDs, the time in ISO 8601."""
+    event_id, kind, workspace_id, resource, sequence, person_id, data, traceparent, created_at = row
+    return {
+        "id": str(event_id),
+        "kind": kind,
+        "workspace_id": str(workspace_id),
+        "resource": resource,
+        "sequence": sequence,
+        "person_id": str(person_id) if person_id else None,
+        "data": data,
+        "traceparent": traceparent,
+        "created_at": created_at.isoformat(),
+    }
+
+
+def least_id(at: float) -> uuid.UUID:
+    """No UUIDv7 made at `at` (seconds since 1970) or later is below this; so the primary key finds rows by age."""
+    return uuid.UUID(int=int(at * 1000) << 80)
+
+
+def publish_batch(connection: psycopg.Connection[tuple[Any, ...]], valkey: redis.Redis, *, limit: int = BATCH) -> int:
+    """Publish what is unpublished, about `limit` rows of it, and mark it; the number of rows published.
+
+    The mark commits after the stream has the rows: a crash between publishes them again, never not at all.
+    """
+    with connection.transaction():
+        rows = in_order(connection.execute(_UNPUBLISHED, {"limit": limit}).fetchall())
+        if not rows:
+            return 0
+        pipeline = valkey.pipeline(transaction=True)
+        for row in rows:
+            pipeline.xadd(
+                STREAM,
+                {"id": str(row[0]), "event": json.dumps(as_message(row))},
+                maxlen=STREAM_LENGTH,
+                approximate=True,
+            )
+        pipeline.execute()
+        connection.execute("UPDATE core_event SET published_at = now() WHERE id = ANY(%s)", [[row[0] for row in rows]])
+    return len(rows)
+
+
+def prune(connection: psycopg.Connection[tuple[Any, ...]], *, keep_days: int) -> int:
+    """Drop one batch of events published more than `keep_days` ago; the number dropped."""
+    before = least_id(time.time() - keep_days * 86400)
+    return connection.execute(_PRUNE, {"before": before, "days": keep_days, "limit": PRUNE_BATCH}).rowcount
+
+
+class Relay:
+    """One process of the relay: waits to be the leader, leads, and waits again after any fault."""
+
+    def __init__(self, dsn: str, valkey: redis.Redis, *, pace: Pace | None = None) -> None:
+        self._dsn = dsn
+        self._valkey = valkey
+        self._pace = pace or Pace()
+        self._stopping = threading.Event()
+        self._sweep_at = self._prune_at = 0.0
+
+    def stop(self) -> None:
+        """End `run` within `poll_s`. Safe in a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Until `stop`. A fault of PostgreSQL or Valkey is logged and waited out, longer each time up to a bound."""
+        wait_s = 0.1
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                with connect(self._dsn, name="atelier-relay") as connection:
+                    self._wait_and_lead(connection)
+            except (psycopg.Error, redis.RedisError, OSError) as exc:
+                if time.monotonic() - began > self._pace.backoff_max_s:
+                    wait_s = 0.1  # it worked for a while: this is a new fault
+                log.warning("relay.interrupted", error=type(exc).__name__, retry_in_s=wait_s)
+                self._stopping.wait(wait_s)
+                wait_s = min(2 * wait_s, self._pace.backoff_max_s)
+        log.info("relay.stopped")
+
+    def _wait_and_lead(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        while not self._stopping.is_set():
+            locked = connection.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK]).fetchone()
+            if locked and locked[0]:
+                return self._lead(connection)
+            self._stopping.wait(self._pace.poll_s)
+        return None
+
+    def _lead(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        log.info("relay.leading")
+        connection.execute("LISTEN outbox")
+        while not self._stopping.is_set():
+            while published := publish_batch(connection, self._valkey):
+                log.info("relay.published", events=published)
+                if self._stopping.is_set():
+                    return
+            self._do_chores(connection)
+            for _ in connection.notifies(timeout=self._pace.poll_s, stop_after=1):
+                pass
+
+    def _do_chores(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        now = time.monotonic()
+        if now >= self._sweep_at:
+            self._sweep_at = now + self._pace.sweep_s
+            for sweeper in SWEEPERS:
+                with trace.continued(None):
+                    queue.send_now(sweeper, expires_s=self._pace.sweep_s)
+        if now >= self._prune_at:
+            pruned = prune(connection, keep_days=self._pace.keep_days)
+            self._prune_at = now + (self._pace.prune_s if pruned < PRUNE_BATCH else 0.0)
+
+
+def install_stop(stop: Callable[[], None]) -> None:
+    """Let SIGTERM and Ctrl-C end the process by `stop`, with what it has in hand done. For the main thread."""
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
