@@ -156,7 +156,6 @@ AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.Mi
 # --- pages: the studio is built by Vite into dist/, its names hold a hash of their content
 STUDIO_DIST = ROOT / "frontend-api" / "studio" / "dist"
 STATIC_URL = "/static/"
-STATIC_ROOT = ATELIER_VAR / "static"
 STATICFILES_DIRS = [("studio", STUDIO_DIST)] if STUDIO_DIST.is_dir() else []
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_IMMUTABLE_FILE_TEST = r"^.+[.-][0-9A-Za-z_-]{8,}\.[0-9a-z]+$"
