@@ -1,0 +1,1 @@
+"""Co-editing of Yjs documents over WebSocket: frames, rooms, the journal, and edits from Python."""

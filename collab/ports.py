@@ -1,0 +1,42 @@
+"""What co-editing asks of the house around it, in its own words; `settings.COLLAB_ACCESS` binds the answer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+from uuid import UUID
+
+Mode = Literal["write", "comment", "read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a client shows: the key of its Django session (from the cookie), or a ticket of one use."""
+
+    kind: Literal["session", "ticket"]
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Who sits on a document, and what they may do there, as known when it was read."""
+
+    person_id: UUID
+    name: str
+    colour: str
+    workspace_id: UUID
+    document_id: UUID
+    epoch: int
+    mode: Mode
+    until: datetime | None
+
+
+class Access(Protocol):
+    """Synchronous: `collab.bridge` is the one place that calls it from the event loop."""
+
+    def redeem(self, credential: Credential, document_id: UUID) -> Grant:
+        """Raises backend.core.errors: NotSignedIn, NotFound, Forbidden."""
+        ...
+
+    def refresh(self, grant: Grant) -> Grant | None:
+        """The grant as it is now; None when it is closed."""
+        ...
