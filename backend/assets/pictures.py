@@ -158,20 +158,25 @@ def _plain_srgb(image: pyvips.Image) -> pyvips.Image:
     return image
 
 
-def encode_result(pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8] | None) -> tuple[Rendition, Rendition]:
-    """A network's output (H, W, 3) uint8 as a file, and its thumbnail: JPEG, or WebP with `alpha`, scaled to the same size.
+def encode_result(
+    pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8] | None
+) -> tuple[Rendition, dict[str, Rendition]]:
+    """A network's output (H, W, 3) uint8 as a file, and its renditions: JPEG, or WebP with `alpha` scaled to its size.
 
-    JPEG, not PNG: PNG of 1024² costs 283 ms where JPEG costs 8.
+    JPEG, not PNG: PNG of 1024² costs 283 ms where JPEG costs 8. A result up to the web size is its own web rendition.
     """
     image = _from_pixels(pixels)
     if alpha is not None:
         mask = _from_pixels(alpha)
         mask = mask.resize(image.width / mask.width, vscale=image.height / mask.height, kernel="cubic")
         image = image.bandjoin(mask.cast("uchar")).copy(interpretation="srgb")
+    sizes = {"thumbnail": THUMBNAIL_PX} | ({"web": WEB_PX} if max(image.width, image.height) > WEB_PX else {})
     with _decoding:
-        whole = _encode(image, quality=RESULT_QUALITY)
-        small = image.thumbnail_image(THUMBNAIL_PX, height=THUMBNAIL_PX, size="down")
-        return whole, _encode(_plain_srgb(small), quality=82)
+        renditions = {
+            name: _encode(_plain_srgb(image.thumbnail_image(px, height=px, size="down")), quality=82)
+            for name, px in sizes.items()
+        }
+        return _encode(image, quality=RESULT_QUALITY), renditions
 
 
 def _from_pixels(pixels: npt.NDArray[np.uint8]) -> pyvips.Image:

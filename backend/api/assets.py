@@ -1,0 +1,118 @@
+"""Uploads in two steps, and the assets that they become."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from ninja import Field, Router, Schema
+
+from backend.api.auth import Request
+from backend.api.schemas import (
+    PROBLEMS,
+    AssetId,
+    Body,
+    JobId,
+    Name,
+    PageOf,
+    Paging,
+    PersonId,
+    ProjectId,
+    UploadId,
+)
+from backend.assets import queries, services
+from backend.core.pagination import page
+from backend.projects.queries import access_project
+from backend.workspaces.rights import Act
+
+router = Router(tags=["assets"])
+
+
+class UploadIn(Body):
+    filename: Name
+    size_bytes: Annotated[int, Field(ge=0, description="The exact length; the address takes no other.")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$", description="Of the bytes, in hex.")]
+    media_type: Annotated[
+        str, Field(max_length=100, description="image/jpeg, image/png or image/webp; the content has the last word.")
+    ]
+
+
+class UploadOut(Schema):
+    id: UploadId
+    method: Literal["PUT"] = "PUT"
+    url: Annotated[str, Field(description="PUT the bytes here, with these headers, before it expires.")]
+    headers: dict[str, str]
+    expires_at: datetime
+
+
+class RenditionOut(Schema):
+    url: Annotated[str, Field(description="Good for at least 30 minutes.")]
+    width: int
+    height: int
+    media_type: str
+
+
+class RenditionsOut(Schema):
+    original: RenditionOut
+    web: RenditionOut
+    thumbnail: RenditionOut
+
+
+class LineageOut(Schema):
+    parent_id: AssetId | None
+    task: str
+    model: str
+    model_version: str
+    parameters: dict[str, Any]
+    compute_s: float
+    job_id: JobId
+
+
+class AssetOut(Schema):
+    id: AssetId
+    project_id: ProjectId
+    name: str
+    media_type: str
+    width: Annotated[int, Field(description="As seen, after the rotation that the file asks for.")]
+    height: int
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+    created_by: PersonId
+    state: Literal["ready"]
+    renditions: RenditionsOut
+    lineage: LineageOut | None
+
+
+@router.post("/projects/{project_id}/uploads", response={201: UploadOut, **PROBLEMS}, operation_id="start_upload")
+def start_upload(request: Request, project_id: ProjectId, payload: UploadIn) -> tuple[int, UploadOut]:
+    """Announce a picture and get an address to PUT its bytes to. Then finish the upload."""
+    project = access_project(request.person_id, project_id, Act.EDIT)
+    started = services.start_upload(
+        project,
+        filename=payload.filename,
+        size_bytes=payload.size_bytes,
+        sha256=payload.sha256,
+        media_type=payload.media_type,
+        by=request.person_id,
+    )
+    return 201, UploadOut(
+        id=started.upload.id, url=started.url, headers=started.headers, expires_at=started.upload.expires_at
+    )
+
+
+@router.post("/uploads/{upload_id}/finish", response={200: AssetOut, **PROBLEMS}, operation_id="finish_upload")
+def finish_upload(request: Request, upload_id: UploadId) -> dict[str, Any]:
+    """Verify the bytes and make them an asset. Say it again whenever the answer got lost: the same asset answers."""
+    return queries.present(services.finish_upload(upload_id, by=request.person_id))
+
+
+@router.get("/projects/{project_id}/assets", response={200: PageOf[AssetOut], **PROBLEMS}, operation_id="list_assets")
+def list_assets(request: Request, project_id: ProjectId, paging: Paging) -> dict[str, Any]:
+    """The assets of a project, newest first."""
+    project = access_project(request.person_id, project_id, Act.READ)
+    found = page(queries.assets_in(project), "ast", limit=paging.limit, cursor=paging.cursor)
+    return {"items": [queries.present(asset) for asset in found.items], "next_cursor": found.next_cursor}
+
+
+@router.get("/assets/{asset_id}", response={200: AssetOut, **PROBLEMS}, operation_id="get_asset")
+def get_asset(request: Request, asset_id: AssetId) -> dict[str, Any]:
+    return queries.present(queries.access_asset(request.person_id, asset_id))

@@ -1,0 +1,158 @@
+"""Reads uploads and assets, and says what others may see of them: `AssetCard`, `AssetRef`, presigned addresses."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from backend.assets import storage
+from backend.assets.models import Asset, Upload
+from backend.core import ids
+from backend.core.errors import NotFound
+from backend.projects.models import Project
+from backend.projects.queries import access_project
+from backend.workspaces.rights import Act
+
+
+@dataclass(frozen=True, slots=True)
+class AssetRef:
+    """What a job needs of its input."""
+
+    id: uuid.UUID
+    workspace_id: uuid.UUID
+    project_id: uuid.UUID
+    name: str
+    key: str
+    media_type: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssetCard:
+    """What a list of suggestions shows of an asset."""
+
+    id: uuid.UUID
+    project_id: uuid.UUID
+    name: str
+    thumbnail_url: str
+    created_at: datetime
+    created_by: uuid.UUID
+
+
+def access_upload(person_id: uuid.UUID, upload_id: uuid.UUID) -> Upload:
+    """The person's own upload, with the open transaction bound to its workspace. Raises NotFound, Forbidden."""
+    upload = Upload.objects.filter(pk=upload_id, person_id=person_id).first()
+    if upload is None:
+        raise NotFound("There is no such upload, or it is not yours.")
+    access_project(person_id, upload.project_id, Act.EDIT)
+    return upload
+
+
+def access_asset(person_id: uuid.UUID, asset_id: uuid.UUID) -> Asset:
+    """The asset, with the open transaction bound to its workspace. Raises NotFound."""
+    asset = Asset.objects.filter(pk=asset_id).select_related("lineage").first()
+    if asset is None:
+        raise NotFound("There is no such asset, or it is not yours to see.")
+    access_project(person_id, asset.project_id, Act.READ)
+    return asset
+
+
+def assets_in(project: Project) -> QuerySet[Asset]:
+    return Asset.objects.filter(project=project).select_related("lineage")
+
+
+def ref(asset_id: uuid.UUID) -> AssetRef | None:
+    """Needs a transaction in the asset's workspace."""
+    asset = Asset.objects.filter(pk=asset_id).first()
+    if asset is None:
+        return None
+    return AssetRef(
+        id=asset.id,
+        workspace_id=asset.workspace_id,
+        project_id=asset.project_id,
+        name=asset.name,
+        key=storage.content_key(asset.workspace_id, asset.sha256),
+        media_type=asset.media_type,
+        width=asset.width,
+        height=asset.height,
+    )
+
+
+def describe(asset_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, AssetCard]:
+    """The cards of those of `asset_ids` that the open transaction may see; the others are absent."""
+    return {asset.id: _card(asset) for asset in Asset.objects.filter(pk__in=set(asset_ids))}
+
+
+def recent(project_id: uuid.UUID, *, limit: int) -> list[AssetCard]:
+    """Newest first."""
+    return [_card(asset) for asset in Asset.objects.filter(project_id=project_id).order_by("-pk")[:limit]]
+
+
+def _card(asset: Asset) -> AssetCard:
+    thumbnail = asset.renditions["thumbnail"]
+    return AssetCard(
+        id=asset.id,
+        project_id=asset.project_id,
+        name=asset.name,
+        thumbnail_url=storage.presign_get(thumbnail["key"], media_type=thumbnail["media_type"]),
+        created_at=asset.created_at,
+        created_by=asset.created_by_id,
+    )
+
+
+def present(asset: Asset) -> dict[str, Any]:
+    """The asset as the API and live messages show it: typed ids, presigned addresses, lineage."""
+    return {
+        "id": ids.show("ast", asset.id),
+        "project_id": ids.show("prj", asset.project_id),
+        "name": asset.name,
+        "media_type": asset.media_type,
+        "width": asset.width,
+        "height": asset.height,
+        "size_bytes": asset.size_bytes,
+        "sha256": asset.sha256,
+        "created_at": asset.created_at.isoformat(),
+        "created_by": ids.show("per", asset.created_by_id),
+        "state": "ready",
+        "renditions": _renditions(asset),
+        "lineage": _lineage(asset),
+    }
+
+
+def _renditions(asset: Asset) -> dict[str, dict[str, Any]]:
+    original = {
+        "key": storage.content_key(asset.workspace_id, asset.sha256),
+        "media_type": asset.media_type,
+        "width": asset.width,
+        "height": asset.height,
+    }
+    return {
+        name: {
+            "url": storage.presign_get(
+                found["key"], media_type=found["media_type"], filename=asset.name if name == "original" else None
+            ),
+            "width": found["width"],
+            "height": found["height"],
+            "media_type": found["media_type"],
+        }
+        for name, found in {"original": original, **asset.renditions}.items()
+    }
+
+
+def _lineage(asset: Asset) -> dict[str, Any] | None:
+    made = getattr(asset, "lineage", None)  # the reverse of a one-to-one raises where there is none
+    if made is None:
+        return None
+    return {
+        "parent_id": ids.show("ast", made.parent_id) if made.parent_id else None,
+        "task": made.task,
+        "model": made.model,
+        "model_version": made.model_version,
+        "parameters": made.parameters,
+        "compute_s": made.compute_us / 1e6,
+        "job_id": ids.show("job", made.job_id),
+    }
