@@ -88,7 +88,11 @@ INSTALLED_APPS = [
     "backend.workspaces",
     "backend.projects",
     "backend.api",
-    *[f"backend.{room}" for room in ("assets", "generations", "recommendations") if (ROOT / "backend" / room / "apps.py").is_file()],
+    *[
+        f"backend.{room}"
+        for room in ("assets", "generations", "recommendations")
+        if (ROOT / "backend" / room / "apps.py").is_file()
+    ],
     *["collab" for _ in [0] if (ROOT / "collab" / "apps.py").is_file()],
 ]
 MIDDLEWARE = [

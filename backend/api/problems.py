@@ -3,13 +3,14 @@
 from typing import Any
 
 import structlog
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from backend.core.errors import AppError, Forbidden, InvalidInput, NotFound, NotSignedIn, PartUnavailable
-from django.http import Http404
+from backend.core.errors import AppError, Forbidden, InvalidInput, NotFound, NotSignedIn, PartUnavailable, TooLarge
 
 log = structlog.get_logger()
 
@@ -36,6 +37,7 @@ def register(api: NinjaAPI) -> None:
         api.exception_handler(kind)(lambda _request, exc: problem(make(exc)))
 
     answer(AppError, lambda exc: exc)
+    answer(RequestDataTooBig, lambda exc: TooLarge(f"A body may have {settings.MAX_BODY_BYTES} bytes."))
     answer(Http404, lambda exc: NotFound())
     answer(AuthenticationError, lambda exc: NotSignedIn())
     answer(ValidationError, _invalid)

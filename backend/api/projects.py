@@ -55,7 +55,9 @@ def list_projects(request: Request, workspace_id: WorkspaceId, paging: Paging) -
     return page(queries.projects_in(workspace), "prj", limit=paging.limit, cursor=paging.cursor)
 
 
-@router.post("/workspaces/{workspace_id}/projects", response={201: ProjectOut, **PROBLEMS}, operation_id="create_project")
+@router.post(
+    "/workspaces/{workspace_id}/projects", response={201: ProjectOut, **PROBLEMS}, operation_id="create_project"
+)
 def create_project(request: Request, workspace_id: WorkspaceId, payload: ProjectIn) -> tuple[int, Project]:
     workspace = access_workspace(request.person_id, workspace_id, Act.EDIT)
     return 201, services.create_project(workspace, name=payload.name, by=request.person_id)
@@ -75,7 +77,9 @@ def list_documents(request: Request, project_id: ProjectId, paging: Paging) -> o
     return page(queries.documents_in(project), "doc", limit=paging.limit, cursor=paging.cursor)
 
 
-@router.post("/projects/{project_id}/documents", response={201: DocumentOut, **PROBLEMS}, operation_id="create_document")
+@router.post(
+    "/projects/{project_id}/documents", response={201: DocumentOut, **PROBLEMS}, operation_id="create_document"
+)
 def create_document(request: Request, project_id: ProjectId, payload: DocumentIn) -> tuple[int, Document]:
     project = queries.access_project(request.person_id, project_id, Act.EDIT)
     return 201, services.create_document(project, kind=payload.kind, name=payload.name, by=request.person_id)

@@ -50,7 +50,8 @@ def configure_logging(level: str) -> None:
             "root": {"handlers": ["stderr"], "level": level},
             # Presigned addresses and socket addresses with tickets are credentials: their loggers stay silent.
             "loggers": {
-                name: {"level": "WARNING"} for name in ("botocore", "boto3", "urllib3", "httpx", "httpcore", "uvicorn.access")
+                name: {"level": "WARNING"}
+                for name in ("botocore", "boto3", "urllib3", "httpx", "httpcore", "uvicorn.access")
             },
         }
     )

@@ -11,7 +11,11 @@ from django.conf import settings
 def client() -> redis.Redis:
     """A thread-safe client with a pool; raises `redis.RedisError` within 2 s when Valkey is away."""
     return redis.Redis.from_url(
-        settings.VALKEY_URL, socket_timeout=2, socket_connect_timeout=1, health_check_interval=15, decode_responses=False
+        settings.VALKEY_URL,
+        socket_timeout=2,
+        socket_connect_timeout=1,
+        health_check_interval=15,
+        decode_responses=False,
     )
 
 

@@ -58,5 +58,3 @@ def members(workspace: Workspace) -> QuerySet[Member]:
 def people_by_id(people: set[uuid.UUID]) -> dict[uuid.UUID, PersonRef]:
     rows = Person.objects.filter(pk__in=people).values_list("id", "name", "colour")
     return {row[0]: PersonRef(*row) for row in rows}
-
-
