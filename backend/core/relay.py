@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ BATCH = 500  # rows a transaction: some milliseconds of work, and bounded memory
 LEADER_LOCK = 0x61746C_0001  # "atl" 1: the key of the advisory lock; any fixed number that nobody else uses
 POLL_S = 1.0  # a lost NOTIFY costs no more than this
 PRUNE_BATCH = 5000
-SWEEPERS = ("generations.sweep", "assets.sweep")
+# Celery tasks that enqueue again what a broker forgot, and the seconds between two goes of each.
+SWEEPERS: Mapping[str, float] = {"generations.sweep": 2.0, "assets.sweep": 60.0}
 
 # A resource's numbers commit in order (its row in core_sequence is locked until then), so among the visible rows of a
 # resource none is missing. But ids don't commit in order and a batch is cut by id: the join brings in the earlier rows
@@ -50,10 +51,9 @@ _PRUNE = """
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often the leader looks, sweeps and prunes, and how long published events are kept."""
+    """How often the leader looks and prunes, and how long published events are kept."""
 
     poll_s: float = POLL_S
-    sweep_s: float = 10.0
     prune_s: float = 600.0
     keep_days: int = 7
     backoff_max_s: float = 5.0
@@ -139,7 +139,8 @@ class Relay:
         self._valkey = valkey
         self._pace = pace or Pace()
         self._stopping = threading.Event()
-        self._sweep_at = self._prune_at = 0.0
+        self._sweep_at = dict.fromkeys(SWEEPERS, 0.0)
+        self._prune_at = 0.0
 
     def stop(self) -> None:
         """End `run` within `poll_s`. Safe in a signal handler."""
@@ -183,11 +184,11 @@ class Relay:
 
     def _do_chores(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         now = time.monotonic()
-        if now >= self._sweep_at:
-            self._sweep_at = now + self._pace.sweep_s
-            for sweeper in SWEEPERS:
+        for sweeper, every_s in SWEEPERS.items():
+            if now >= self._sweep_at[sweeper]:
+                self._sweep_at[sweeper] = now + every_s
                 with trace.continued(None):
-                    queue.send_now(sweeper, expires_s=self._pace.sweep_s)
+                    queue.send_now(sweeper, expires_s=every_s)
         if now >= self._prune_at:
             pruned = prune(connection, keep_days=self._pace.keep_days)
             self._prune_at = now + (self._pace.prune_s if pruned < PRUNE_BATCH else 0.0)
@@ -195,6 +196,5 @@ class Relay:
 
 def install_stop(stop: Callable[[], None]) -> None:
     """Let SIGTERM and Ctrl-C end the process by `stop`, with what it has in hand done. For the main thread."""
-
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop())

@@ -1,15 +1,15 @@
 """Hides how what a person did last tells what comes next: counts of what followed what, fading, shared and personal.
 
 A session's last two acts are the context. The model counts, for the workspace (`shared`) and for each person (`own`),
-what followed the last two acts (order 2), the last one (order 1), and anything (order 0: popularity). Asked for the next
-act it starts from an even guess and lets each count correct the one before: popularity, one's own popularity, what
-follows the last act, what follows it for oneself, and the same for the last two. Little evidence moves little, and all
-evidence fades with a half-life, so that habits which change are followed.
+what followed the last two acts (order 2), the last one (order 1), and anything (order 0: popularity). Asked for the
+next act it starts from an even guess and lets each count correct the one before: popularity, one's own popularity,
+what follows the last act, what follows it for oneself, and the same for the last two. Little evidence moves little,
+and all evidence fades with a half-life, so that habits which change are followed.
 
-Sources: back-off over orders, Katz 1987 and Witten and Bell 1991; smoothing by the shorter context as a Dirichlet prior,
-MacKay and Peto 1995; personal transitions drawn towards the shared ones, Rendle et al. 2010, "Factorizing personalized
-Markov chains" (their idea, without factors: the vocabulary of tools is small); sessions cut by half an hour of silence,
-Catledge and Pitkow 1995.
+Sources: back-off over orders, Katz 1987 and Witten and Bell 1991; smoothing by the shorter context as a Dirichlet
+prior, MacKay and Peto 1995; personal transitions drawn towards the shared ones, Rendle et al. 2010, "Factorizing
+personalized Markov chains" (their idea, without factors: the vocabulary of tools is small); sessions cut by half an
+hour of silence, Catledge and Pitkow 1995.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,8 +22,8 @@ from backend.recommendations.decay import Row
 START = "^"  # stands before a session's first act: what people begin with is learned, too
 SESSION_GAP_S = 30 * 60
 HALF_LIFE_S = 7 * 86400.0  # a habit not seen for a week counts half
-# How many observations make a layer count as much as all before it. On the toy worlds of the tests 1 to 4 do equally well;
-# 2 means that the panel follows a habit seen three times, and not a single accident.
+# How many observations make a layer count as much as all before it. On the toy worlds of the tests 1 to 4 do equally
+# well; 2 means that the panel follows a habit seen three times, and not a single accident.
 SHARED_STRENGTH = 2.0
 OWN_STRENGTH = 2.0
 
@@ -98,9 +98,16 @@ def _key(context: Context, length: int) -> str:
 class SequenceModel:
     """Ranks what comes next by the shared and the personal counts of one workspace."""
 
-    def __init__(self, shared: Counts | None = None, own: dict[str, Counts] | None = None) -> None:
+    def __init__(
+        self,
+        shared: Counts | None = None,
+        own: dict[str, Counts] | None = None,
+        *,
+        prior: Mapping[str, float] | None = None,
+    ) -> None:
         self.shared = shared if shared is not None else Counts()
         self.own = own if own is not None else {}
+        self.prior = prior or {}  # what to guess before anything is known; even without it
 
     def observe(self, person: str, context: Context, item: str, at: float) -> None:
         if person not in self.own:
@@ -109,7 +116,7 @@ class SequenceModel:
         self.own[person].add(context, item, at)
 
     def rank(self, person: str, context: Context, candidates: Iterable[str], at: float) -> list[Scored]:
-        """Candidates with their probability of being next; a term's layer is `shared` or `own` with its order: `own1`."""
+        """Candidates with their probability of being next. A term's layer: `shared` or `own` and its order."""
         items = list(candidates)
         own = self.own.get(person)
         layers = []
@@ -117,7 +124,7 @@ class SequenceModel:
             layers.append(Layer(f"shared{order}", self.shared.after(context, order, items, at), SHARED_STRENGTH))
             if own is not None:
                 layers.append(Layer(f"own{order}", own.after(context, order, items, at), OWN_STRENGTH))
-        return blend(items, Layer("base", {}, 0.0), layers)
+        return blend(items, Layer("base", self.prior, 0.0), layers)
 
 
 class Popularity:

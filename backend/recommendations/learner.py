@@ -1,0 +1,188 @@
+"""The learner's life: follows the events, keeps the memory of each workspace, and shows it where requests read it."""
+
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import django.db
+import psycopg
+import redis
+import structlog
+
+from backend.core import ids, live
+from backend.core.relay import connect
+from backend.recommendations import acts, memory, stream
+from backend.recommendations.memory import Personal, Placed, Shared
+from backend.recommendations.shelf import Connection, Shelf
+
+log = structlog.get_logger()
+
+LEARNER_LOCK = 0x61746C_0002  # "atl" 2: the advisory lock by which one learner learns
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    poll_s: float = 1.0
+    save_s: float = 1.0  # what a kill -9 makes the next learner read again
+    live_s: float = 0.3  # at most one live message a project in this time; the last one always comes
+    check_s: float = 5.0  # how often the stream is looked at for loss while it is busy
+    reconcile_s: float = 60.0  # how often the outbox is asked for what the stream forgot to bring
+    forget_s: float = 3600.0
+    backoff_max_s: float = 5.0
+
+
+class Learner:
+    """One process of the learner: waits for its turn, learns, and starts over from what is saved after any fault."""
+
+    def __init__(self, dsn: str, valkey: redis.Redis, *, pace: Pace | None = None) -> None:
+        self._dsn = dsn
+        self._valkey = valkey
+        self._pace = pace or Pace()
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End `run` within about `poll_s`. Safe in a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Until `stop`. A fault of PostgreSQL is logged and waited out, longer each time up to a bound."""
+        wait_s = 0.1
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                with connect(self._dsn, name="atelier-learner") as connection:
+                    self._wait_and_follow(connection)
+            except (psycopg.Error, django.db.Error, redis.RedisError, OSError) as exc:
+                if time.monotonic() - began > self._pace.backoff_max_s:
+                    wait_s = 0.1  # it worked for a while: this is a new fault
+                log.warning("learner.interrupted", error=type(exc).__name__, retry_in_s=wait_s)
+                self._stopping.wait(wait_s)
+                wait_s = min(2 * wait_s, self._pace.backoff_max_s)
+        log.info("learner.stopped")
+
+    def _wait_and_follow(self, connection: Connection) -> None:
+        while not self._stopping.is_set():
+            locked = connection.execute("SELECT pg_try_advisory_lock(%s)", [LEARNER_LOCK]).fetchone()
+            if locked and locked[0]:
+                log.info("learner.learning")
+                return Follower(connection, self._valkey, self._pace).follow(self._stopping)
+            self._stopping.wait(self._pace.poll_s)
+        return None
+
+
+class Follower:
+    """One learner's work on one connection. Its memory may be ahead of what is saved; a new one starts from there."""
+
+    def __init__(self, connection: Connection, valkey: redis.Redis, pace: Pace) -> None:
+        self._connection = connection
+        self._valkey = valkey
+        self._pace = pace
+        self._shelf = Shelf(connection)
+        self._position = stream.load_position(connection)
+        self._unsaved: set[uuid.UUID] = set()  # learned from, and not yet in PostgreSQL
+        self._untold: dict[str, float] = {}  # project → as_of that its open pages have not heard
+        self._told_at: dict[str, float] = {}
+        self._moved = False
+        self._due: dict[str, float] = {}
+
+    def follow(self, stopping: threading.Event) -> None:
+        """Until `stopping`, then save. While Valkey is away the outbox is read instead."""
+        while not stopping.is_set():
+            try:
+                self._follow_once()
+            except redis.RedisError as exc:
+                log.warning("learner.valkey_away", error=type(exc).__name__)
+                self._learn(stream.unseen_in_outbox(self._connection, within_s=stream.KEPT_DAYS * 86400))
+                self.save()
+                self._position = stream.Position()  # so that the stream is compared once it is back
+                stopping.wait(self._pace.poll_s)
+        self.save()
+
+    def _follow_once(self) -> None:
+        if self._is_due("check", self._pace.check_s) and not stream.is_intact(self._valkey, self._position):
+            self._refill()
+        events, position = stream.read(self._valkey, self._position, block_ms=self._patience_ms())
+        if events or position != self._position:
+            self._learn(events)
+            self._position, self._moved = position, True
+        else:
+            self._due.pop("check", None)  # idle: there is time to look
+        if self._is_due("reconcile", self._pace.reconcile_s):
+            self._learn(stream.unseen_in_outbox(self._connection, within_s=3600, settled_s=10))
+        self._shelf.show(self._valkey)
+        self._tell()
+        if self._is_due("save", self._pace.save_s) or len(self._unsaved) >= stream.BATCH:
+            self.save()
+        if self._is_due("forget", self._pace.forget_s):
+            stream.forget_seen(self._connection)
+
+    def _refill(self) -> None:
+        """Learn what the stream can't tell any more, and go on from its present end."""
+        end = stream.end_of_stream(self._valkey)
+        events = stream.unseen_in_outbox(self._connection, within_s=stream.KEPT_DAYS * 86400)
+        log.info("learner.refilled", events=len(events))
+        self._learn(events)
+        self._position, self._moved = end, True
+        self._shelf.show_all_again()
+
+    def _learn(self, events: list[stream.Event]) -> None:
+        new = {}
+        for event in events:
+            try:
+                new[uuid.UUID(event["id"])] = event
+            except (KeyError, TypeError, ValueError, AttributeError):
+                log.warning("learner.event_without_id")
+        known = self._unsaved | (stream.seen_among(self._connection, new) if new else set())
+        for event_id, event in new.items():
+            if event_id not in known:
+                self._learn_one(event)
+                self._unsaved.add(event_id)
+
+    def _learn_one(self, event: stream.Event) -> None:
+        try:
+            act = acts.read(event)
+        except acts.Unreadable as exc:
+            log.warning("learner.event_unreadable", event_id=event["id"], error=str(exc))
+            return
+        if act is None:
+            return
+        placed = self._shelf.take(Placed, act.workspace, act.project)
+        personal = self._shelf.take(Personal, act.workspace, act.person) if act.person else None
+        memory.learn(act, self._shelf.take(Shared, act.workspace, act.workspace), personal, placed)
+        self._untold[act.project] = placed.as_of
+
+    def save(self) -> None:
+        """Memory, ids and position in one transaction: after a crash all three are of one moment."""
+        if not self._moved and not self._unsaved:
+            return
+        with self._connection.transaction():
+            self._shelf.save()
+            stream.save_position(self._connection, self._position, self._unsaved)
+        self._shelf.saved()
+        self._unsaved.clear()
+        self._moved = False
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        for project, as_of in list(self._untold.items()):
+            if now - self._told_at.get(project, 0.0) >= self._pace.live_s:
+                topic = ids.show("prj", uuid.UUID(project))
+                live.publish(topic, "suggestions", {"as_of": datetime.fromtimestamp(as_of, UTC).isoformat()})
+                self._told_at[project] = now
+                del self._untold[project]
+        if len(self._told_at) > 10_000:  # long-lived process: forget who was told long ago
+            self._told_at = {project: at for project, at in self._told_at.items() if now - at < self._pace.live_s}
+
+    def _patience_ms(self) -> int:
+        """How long to wait for events: until something else must be done."""
+        wait_s = self._pace.live_s / 3 if self._untold else self._pace.poll_s
+        return int(1000 * wait_s)
+
+    def _is_due(self, chore: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now < self._due.get(chore, 0.0):
+            return False
+        self._due[chore] = now + every_s
+        return True

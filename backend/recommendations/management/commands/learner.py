@@ -1,0 +1,19 @@
+"""`manage.py learner`: the process that learns from events what to suggest."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from backend.core import valkey
+from backend.core.relay import install_stop
+from backend.recommendations.learner import Learner
+
+
+class Command(BaseCommand):
+    help = "Learn from the events what to suggest. Several may run: one learns, the others wait."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        learner = Learner(settings.DATABASE_SYSTEM_URL, valkey.client())
+        install_stop(learner.stop)
+        learner.run()
