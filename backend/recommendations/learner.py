@@ -94,9 +94,10 @@ class Follower:
                 self._follow_once()
             except redis.RedisError as exc:
                 log.warning("learner.valkey_away", error=type(exc).__name__)
-                self._learn(stream.unseen_in_outbox(self._connection, within_s=stream.KEPT_DAYS * 86400))
+                self._learn_from_outbox(within_s=stream.KEPT_DAYS * 86400)
                 self.save()
                 self._position = stream.Position()  # so that the stream is compared once it is back
+                self._due.pop("check", None)
                 stopping.wait(self._pace.poll_s)
         self.save()
 
@@ -110,7 +111,7 @@ class Follower:
         else:
             self._due.pop("check", None)  # idle: there is time to look
         if self._is_due("reconcile", self._pace.reconcile_s):
-            self._learn(stream.unseen_in_outbox(self._connection, within_s=3600, settled_s=10))
+            self._learn_from_outbox(within_s=3600, settled_s=10)
         self._shelf.show(self._valkey)
         self._tell()
         if self._is_due("save", self._pace.save_s) or len(self._unsaved) >= stream.BATCH:
@@ -121,11 +122,20 @@ class Follower:
     def _refill(self) -> None:
         """Learn what the stream can't tell any more, and go on from its present end."""
         end = stream.end_of_stream(self._valkey)
-        events = stream.unseen_in_outbox(self._connection, within_s=stream.KEPT_DAYS * 86400)
-        log.info("learner.refilled", events=len(events))
-        self._learn(events)
+        log.info("learner.refilled", events=self._learn_from_outbox(within_s=stream.KEPT_DAYS * 86400))
         self._position, self._moved = end, True
         self._shelf.show_all_again()
+
+    def _learn_from_outbox(self, *, within_s: float, settled_s: float = 0.0) -> int:
+        """Learn what the outbox has and `recommendations_seen` has not; how many events that was."""
+        learned = 0
+        while True:
+            self.save()  # what is learned and unsaved would be found again
+            events = stream.unseen_in_outbox(self._connection, within_s=within_s, settled_s=settled_s)
+            self._learn(events)
+            learned += len(events)
+            if len(events) < stream.REFILL:
+                return learned
 
     def _learn(self, events: list[stream.Event]) -> None:
         new = {}

@@ -21,6 +21,7 @@ from backend.core.relay import STREAM, as_message, in_order, least_id
 log = structlog.get_logger()
 
 BATCH = 500
+REFILL = 5000  # events held in memory at once, some MB
 KEPT_DAYS = 7  # the relay prunes the outbox after this
 Connection = psycopg.Connection[tuple[Any, ...]]
 Event = dict[str, Any]
@@ -30,7 +31,7 @@ _UNSEEN = """
     SELECT e.id, e.kind, e.workspace_id, e.resource, e.sequence, e.person_id, e.data, e.traceparent, e.created_at
     FROM core_event e
     WHERE e.id >= %s AND e.id < %s AND NOT EXISTS (SELECT 1 FROM recommendations_seen s WHERE s.event_id = e.id)
-    ORDER BY e.id
+    ORDER BY e.id LIMIT %s
 """
 _SAVE_POSITION = """
     INSERT INTO recommendations_position (stream, run_id, entry_id) VALUES (%s, %s, %s)
@@ -75,11 +76,14 @@ def seen_among(connection: Connection, events: Iterable[uuid.UUID]) -> set[uuid.
 
 
 def unseen_in_outbox(connection: Connection, *, within_s: float, settled_s: float = 0.0) -> list[Event]:
-    """Events recorded within the last `within_s` that were not learned yet; `settled_s` spares the stream's own work."""
+    """Events recorded within the last `within_s` and not seen yet, the oldest first, at most `REFILL` of them.
+
+    `settled_s` leaves out the youngest, which the stream is still bringing.
+    """
     now = time.time()
     # An hour of grace, for the clocks of those who make ids may differ.
     upto = least_id(now - settled_s) if settled_s else least_id(now + 3600)
-    rows = connection.execute(_UNSEEN, [least_id(now - within_s), upto]).fetchall()
+    rows = connection.execute(_UNSEEN, [least_id(now - within_s), upto, REFILL]).fetchall()
     return [as_message(row) for row in in_order(rows)]
 
 
