@@ -21,7 +21,7 @@ def render(
 def _of_tool(tool: str, reason: Reason) -> str:
     often = reason.weight >= OFTEN
     if reason.layer == "base":
-        return "A common tool: there is little to learn from yet"
+        return "A common tool"
     if reason.layer.endswith("0"):
         who = "You use" if reason.layer == "own0" else "Your team uses"
         return f"{who} this often" if often else f"{who} this"

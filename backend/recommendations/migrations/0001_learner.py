@@ -7,6 +7,11 @@ from django.db.models.functions import Now
 RIGHTS = """
 CALL protect_tenant_table('recommendations_part');
 REVOKE ALL ON recommendations_part, recommendations_position, recommendations_seen FROM atelier_app;
+-- No policy: these two belong to no tenant; only the learner's role, which passes row-level security, comes here.
+ALTER TABLE recommendations_position ENABLE ROW LEVEL SECURITY;
+ALTER TABLE recommendations_position FORCE ROW LEVEL SECURITY;
+ALTER TABLE recommendations_seen ENABLE ROW LEVEL SECURITY;
+ALTER TABLE recommendations_seen FORCE ROW LEVEL SECURITY;
 GRANT SELECT ON recommendations_part TO atelier_app;
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON recommendations_part, recommendations_position, recommendations_seen TO atelier_system;
