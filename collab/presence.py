@@ -47,31 +47,37 @@ class Presences:
     known: dict[int, _Known] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     owned: dict[object, int] = field(default_factory=dict)
+    lifted: set[int] = field(default_factory=set)  # told with a clock above the one that the client gave
 
     def hear(self, seat: object, user: User, entries: Iterable[Presence], now: float) -> None:
         """Take what `seat` says of itself; drop what it says of others. Raises: ProtocolError."""
         for entry in entries:
-            if self._claims(seat, user, entry.client_id):
+            if self._claims(seat, user, entry):
                 self._take(seat, user, entry, now)
 
-    def _claims(self, seat: object, user: User, client_id: int) -> bool:
+    def _claims(self, seat: object, user: User, entry: Presence) -> bool:
         mine = self.owned.get(seat)
         if mine is not None:
-            return mine == client_id
-        known = self.known.get(client_id)
-        if known is not None and known.state != "null" and known.person != user.person:
-            return False
-        if known is None and len(self.known) >= MAX_KNOWN:
-            return False
-        if known is not None and known.owner is not None:
+            return mine == entry.client_id
+        known = self.known.get(entry.client_id)
+        if known is None:
+            if len(self.known) >= MAX_KNOWN or entry.state == "null":
+                return False
+        elif known.state != "null" and (known.person != user.person or entry.clock <= known.clock):
+            return False  # another's, or a repetition of what the person's other socket said
+        elif known.owner is not None:
             self.owned.pop(known.owner, None)  # the same person again: the old socket is half dead
-        self.owned[seat] = client_id
+        self.owned[seat] = entry.client_id
         return True
 
     def _take(self, seat: object, user: User, entry: Presence, now: float) -> None:
         state = _signed(entry.state, user)
         known = self.known.get(entry.client_id)
         clock = entry.clock if known is None else max(entry.clock, known.clock + (known.state != state))
+        if clock > entry.clock:
+            self.lifted.add(entry.client_id)
+        else:
+            self.lifted.discard(entry.client_id)
         self.known[entry.client_id] = _Known(clock, state, seat, user.person, now)
         self.changed.add(entry.client_id)
 
@@ -113,6 +119,7 @@ class Presences:
                 gone.append(client_id)
             elif known.state == "null" and known.owner is None and now - known.heard_at > FORGET_S:
                 del self.known[client_id]
+                self.lifted.discard(client_id)
         return gone
 
     def take_changed(self) -> list[int]:

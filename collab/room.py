@@ -87,6 +87,15 @@ class Room:
         clocks = read_state_vector(self._doc.get_state())
         return any(end > clocks.get(client, 0) for client, end in _deletions(lacking))
 
+    def would_add(self, update: bytes) -> bool:
+        """Whether `update` holds structs that the document lacks; it is not applied. Raises: MalformedUpdate."""
+        return update != EMPTY_UPDATE and _guarded(pycrdt.get_update, update, self._doc.get_state())[:1] != b"\x00"
+
+    def lacks(self, state_vector: bytes) -> bool:
+        """Whether one with `state_vector` holds structs that the document lacks. Raises: ProtocolError."""
+        ours = read_state_vector(self._doc.get_state())
+        return any(clock > ours.get(client, 0) for client, clock in read_state_vector(state_vector).items())
+
     def state_vector(self) -> bytes:
         return self._doc.get_state()
 

@@ -1,0 +1,40 @@
+"""The single crossing from the event loop to synchronous code: the Access port, which reads through Django's ORM."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from uuid import UUID
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from collab.ports import Access, Credential, Grant
+
+THREADS = 4  # each holds a database connection while it works
+TIMEOUT_S = 10.0
+
+
+@cache
+def _access() -> Access:
+    access: Access = import_string(settings.COLLAB_ACCESS)()
+    return access
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="collab.access")
+
+
+async def redeem(credential: Credential, document_id: UUID) -> Grant:
+    """Raises what the port raises, and TimeoutError."""
+    call = database_sync_to_async(_access().redeem, thread_sensitive=False, executor=_threads())
+    async with asyncio.timeout(TIMEOUT_S):
+        return await call(credential, document_id)
+
+
+async def refresh(grant: Grant) -> Grant | None:
+    """Raises TimeoutError, and what the database raises when it is away."""
+    call = database_sync_to_async(_access().refresh, thread_sensitive=False, executor=_threads())
+    async with asyncio.timeout(TIMEOUT_S):
+        return await call(grant)

@@ -1,0 +1,347 @@
+"""Owns time: the open documents of this process, and the tasks that flush, look, refresh, compact and unload them.
+
+One hub a process, made on the event loop's first socket (or by the lifespan). A document is opened once, however many
+ask: subscribe, then load, then ask the other processes; so nothing falls between.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from django.conf import settings
+
+from collab import bridge, heavy
+from collab.errors import AccessLost, AppError, MalformedUpdate, RoomBroken, RoomUnavailable, ShuttingDown, StaleEpoch
+from collab.journal import AWAY, Append, Journal, News
+from collab.live import LiveDocument, Outlet, Seat
+from collab.peers import PeerMessage, Peers
+from collab.ports import Grant
+from collab.room import Room
+
+log = structlog.get_logger()
+
+TICK_S = 1.0
+LOOK_S = 2.0  # how often the journal is asked what others committed: with HELLO_S this is the anti-entropy interval
+IDLE_S = 60.0
+OPEN_S = 15.0
+COMPACT_ROWS = 500
+COMPACT_AT_UNLOAD_ROWS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From settings, read when the hub starts."""
+
+    flush_window_s: float
+    grant_refresh_s: float
+    max_document_bytes: int
+    backlog_bytes: int
+    backlog_s: float
+
+    @classmethod
+    def from_settings(cls) -> "Limits":
+        return cls(
+            flush_window_s=settings.COLLAB_FLUSH_WINDOW_MS / 1000,
+            grant_refresh_s=settings.COLLAB_GRANT_REFRESH_S,
+            max_document_bytes=settings.COLLAB_MAX_DOCUMENT_BYTES,
+            backlog_bytes=settings.COLLAB_BACKLOG_BYTES,
+            backlog_s=settings.COLLAB_BACKLOG_S,
+        )
+
+
+class Hub:
+    def __init__(self) -> None:
+        self.limits = Limits.from_settings()
+        self.access_changes = 0  # a sign-in that saw another number than at its start is refreshed at once
+        self.closing = False
+        self._journal = Journal(settings.DATABASE_SYSTEM_URL)
+        self._peers = Peers(self)
+        self._documents: dict[UUID, LiveDocument] = {}
+        self._seq = itertools.count(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._compacting = asyncio.Semaphore(1)
+
+    # --- life
+
+    async def open(self) -> None:
+        await self._journal.open()
+        self._peers.open()
+        for loop in (self._tick(), self._look(), self._refresh_all()):
+            self._spawn(loop)
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Flush every document and wait for the commits."""
+        for document in self._documents.values():
+            document.flush()
+        return await self._journal.drain(timeout_s)
+
+    async def close(self) -> None:
+        self.closing = True
+        for document in self._documents.values():
+            document.close(ShuttingDown())
+        saved = await self.drain(5.0)
+        log.info("collab.closed", documents=len(self._documents), saved=saved)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._peers.close()
+        await self._journal.close(timeout_s=1.0)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (exc := task.exception()):
+            log.error("collab.task_failed", exc_info=exc)
+
+    # --- documents
+
+    async def join(self, grant: Grant, outlet: Outlet, *, wants_status: bool) -> tuple[LiveDocument, Seat]:
+        """A seat on the grant's document, which is opened if need be. Raises: AppError."""
+        if self.closing:
+            raise ShuttingDown
+        document = self._documents.get(grant.document_id)
+        if document is not None and document.epoch < grant.epoch:
+            self._retire(document)
+            document = None
+        if document is None:
+            document = self._create(grant)
+        if grant.epoch < document.epoch:
+            raise StaleEpoch
+        try:
+            async with asyncio.timeout(OPEN_S):
+                await document.ready.wait()
+        except TimeoutError as exc:
+            raise RoomUnavailable from exc
+        if document.overloaded or self._documents.get(grant.document_id) is not document:
+            raise RoomUnavailable
+        seat = Seat(grant, outlet, wants_status)
+        document.join(seat)
+        return document, seat
+
+    def _create(self, grant: Grant) -> LiveDocument:
+        document = LiveDocument(
+            grant.document_id,
+            grant.workspace_id,
+            self,
+            window_s=self.limits.flush_window_s,
+            max_backlog_bytes=self.limits.backlog_bytes,
+            clock=time.monotonic,
+        )
+        document.epoch = grant.epoch
+        self._documents[grant.document_id] = document
+        self._spawn(self._open(document))
+        return document
+
+    async def _open(self, document: LiveDocument) -> None:
+        """Load until it succeeds or nobody waits any more (whoever joins gives up after OPEN_S)."""
+        began = time.monotonic()
+        await self._peers.subscribe(document.document_id)
+        while time.monotonic() - began < OPEN_S:
+            try:
+                await self._load(document, [])
+                return
+            except AWAY as exc:
+                log.warning("collab.open_waits", error=type(exc).__name__)
+                await asyncio.sleep(0.3)
+            except (RoomBroken, MalformedUpdate, heavy.HeavyFailed):
+                log.exception("collab.open_failed", document_id=str(document.document_id))
+                break
+        self._retire(document)
+
+    async def _load(self, document: LiveDocument, more: list[bytes]) -> None:
+        parts = await self._journal.load(document.document_id) + more
+        document.rows_since_compaction = max(0, len(parts) - 1)
+        if sum(map(len, parts)) > heavy.INLINE_BYTES:
+            parts = [await heavy.merge(parts)]
+            room = await asyncio.to_thread(Room, parts, max_bytes=self.limits.max_document_bytes)
+        else:
+            room = Room(parts, max_bytes=self.limits.max_document_bytes)
+        document.loaded(room)
+
+    def _retire(self, document: LiveDocument) -> None:
+        if self._documents.get(document.document_id) is document:
+            del self._documents[document.document_id]
+        if document.room is None:
+            document.flush()
+            document.close(RoomUnavailable())
+        else:
+            document.close(StaleEpoch())
+        document.ready.set()  # whoever waits finds that the document is not the one any more
+
+    def broken(self, document: LiveDocument) -> None:
+        log.error("collab.room_broken", document_id=str(document.document_id))
+        self._spawn(self._reload(document, document.unload()))
+
+    async def _reload(self, document: LiveDocument, more: list[bytes]) -> None:
+        while self._documents.get(document.document_id) is document:
+            try:
+                await self._load(document, more)
+                return
+            except AWAY:
+                await asyncio.sleep(0.3)
+            except (RoomBroken, MalformedUpdate, heavy.HeavyFailed):
+                log.exception("collab.reload_failed", document_id=str(document.document_id))
+                self._retire(document)
+
+    # --- what a document needs of the process
+
+    @property
+    def writer(self) -> UUID:
+        return self._journal.writer
+
+    def next_seq(self) -> int:
+        return next(self._seq)
+
+    def heard(self, writer: UUID, seq: int) -> None:
+        self._journal.heard(writer, seq)
+
+    def append(self, append: Append) -> None:
+        self._journal.append(append)
+
+    def publish(self, document_id: UUID, message: PeerMessage) -> None:
+        self._peers.publish(document_id, message)
+
+    # --- what the other processes say
+
+    def peer_message(self, document_id: UUID, message: PeerMessage) -> None:
+        document = self._documents.get(document_id)
+        if document is not None:
+            document.hear(message)
+
+    def subscribed(self, document_id: UUID) -> None:
+        document = self._documents.get(document_id)
+        if document is not None:
+            document.hello(joining=True)
+
+    def access_changed(self, scope: dict[str, Any]) -> None:
+        self.access_changes += 1
+        for document in self._documents.values():
+            for seat in document.seats:
+                if _concerns(scope, seat.grant):
+                    self._spawn(self._refresh(seat.grant))
+
+    # --- what time brings
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = time.monotonic()
+            for document in list(self._documents.values()):
+                document.tick()
+                if document.backlog_age_s > self.limits.backlog_s:
+                    document.close(RoomUnavailable())
+                if document.rows_since_compaction > COMPACT_ROWS:
+                    document.rows_since_compaction = 0
+                    self._spawn(self._compact(document))
+                if document.room is not None and document.quiet and now - document.empty_since > IDLE_S:
+                    self._spawn(self._unload(document))
+
+    async def _unload(self, document: LiveDocument) -> None:
+        if self._documents.pop(document.document_id, None) is None:
+            return
+        await self._peers.unsubscribe(document.document_id)
+        if document.document_id in self._documents:  # somebody came while we let go
+            await self._peers.subscribe(document.document_id)
+        if document.rows_since_compaction > COMPACT_AT_UNLOAD_ROWS:
+            self._spawn(self._compact(document))
+
+    async def _compact(self, document: LiveDocument) -> None:
+        async with self._compacting:
+            try:
+                await self._journal.compact(document.document_id, document.workspace_id)
+            except (psycopg.Error, heavy.HeavyFailed, *AWAY):
+                log.warning("collab.compaction_failed", document_id=str(document.document_id), exc_info=True)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if not self._documents:
+                continue
+            try:
+                self._take_news(await self._journal.news(list(self._documents)))
+            except (psycopg.Error, *AWAY) as exc:
+                log.warning("collab.look_failed", error=type(exc).__name__)
+
+    def _take_news(self, news: News) -> None:
+        for document_id, update in news.rows:
+            if document_id in self._documents:
+                self._documents[document_id].take_committed(update)
+        for document_id in news.compacted:
+            self._spawn(self._take_compacted(document_id))
+
+    async def _take_compacted(self, document_id: UUID) -> None:
+        """Rows that we never saw may have gone into a snapshot made elsewhere: take what of it we lack."""
+        parts = await self._journal.load(document_id)
+        update = await heavy.merge(parts) if parts else b""
+        document = self._documents.get(document_id)
+        if document is not None and update:
+            document.take_committed(update)
+            document.rows_since_compaction = len(parts)
+
+    # --- who may stay
+
+    async def _refresh_all(self) -> None:
+        while True:
+            await asyncio.sleep(self.limits.grant_refresh_s)
+            grants = {(s.grant.person_id, d.document_id): s.grant for d in self._documents.values() for s in d.seats}
+            await asyncio.gather(*(self._refresh(grant) for grant in grants.values()))
+
+    async def _refresh(self, grant: Grant) -> None:
+        """Read one person's right on one document again, and apply it to their sockets."""
+        try:
+            fresh = await bridge.refresh(grant)
+        except Exception as exc:  # noqa: BLE001 - the port's edge: while the database is away, what was granted holds
+            log.warning("collab.refresh_failed", error=type(exc).__name__)
+            return
+        document = self._documents.get(grant.document_id)
+        seats = [s for s in document.seats if s.grant.person_id == grant.person_id] if document else []
+        for seat in seats:
+            if (error := _verdict(seat.grant, fresh)) is not None:
+                seat.outlet.close(error)
+            elif fresh is not None:
+                seat.grant = fresh
+
+
+def _concerns(scope: dict[str, Any], grant: Grant) -> bool:
+    known = {"workspace_id": grant.workspace_id, "person_id": grant.person_id, "document_id": grant.document_id}
+    return all(scope.get(name) in (None, str(value)) for name, value in known.items())
+
+
+def _verdict(seated: Grant, fresh: Grant | None) -> AppError | None:
+    if fresh is None or (seated.until is not None and seated.until.timestamp() < time.time()):
+        return AccessLost()
+    return StaleEpoch() if fresh.epoch != seated.epoch else None
+
+
+_hubs: "dict[asyncio.AbstractEventLoop, asyncio.Task[Hub]]" = {}
+
+
+async def _start() -> Hub:
+    hub = Hub()
+    await hub.open()
+    return hub
+
+
+async def current() -> Hub:
+    """The hub of this process (of the running loop); made and opened at the first call."""
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = loop.create_task(_start())
+    return await asyncio.shield(_hubs[loop])
+
+
+async def shut() -> None:
+    """Close the hub of the running loop, if there is one: flush, commit, tell the clients."""
+    starting = _hubs.pop(asyncio.get_running_loop(), None)
+    if starting is not None:
+        await (await starting).close()

@@ -1,0 +1,428 @@
+"""Hides one open document: who sits on it, what gathers until the next flush, and what is committed.
+
+An update is applied when it arrives and waits for the flush: at once when the last one is long enough ago, else at the
+end of the window. A flush is one merged update: one frame to every socket (not to a lone sender), one append to the
+journal, one message to the other processes. Presence leaves with it, the latest state of each.
+
+An acknowledgement counts frames. Each data frame is tied to the flush that holds it (or, when it brought nothing new,
+to all that came before it); a commit acknowledges the frames of its flush. Frames of others' flushes that are not yet
+known to be committed are journalled again when a client vouches for them, or after HEAL_S.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from backend.core import ids
+from collab import peers
+from collab.errors import AppError, MalformedUpdate, ProtocolError, RoomBroken, RoomUnavailable
+from collab.journal import Append, Row
+from collab.ports import Grant
+from collab.presence import Presences, User
+from collab.protocol import (
+    EMPTY_UPDATE,
+    KEEP_ALIVE,
+    Awareness,
+    Denied,
+    Message,
+    QueryAwareness,
+    Status,
+    SyncStep1,
+    SyncStep2,
+    SyncUpdate,
+    encode,
+)
+from collab.room import Room, merge
+
+log = structlog.get_logger()
+
+HEAL_S = 3.0  # an update of another process that is not committed by then is journalled by us
+KEEP_ALIVE_S = 20.0  # a stock client hangs up after 30 s of silence
+HELLO_S = 4.0  # how often a room that changed asks the others for what it lacks
+COST_TO_WINDOW = 8  # a flush may use about an eighth of the time: the window grows with what the last one cost
+
+
+class Outlet(Protocol):
+    """The way to one client. Neither call blocks."""
+
+    @property
+    def sent_at(self) -> float: ...  # when a frame was last written, by the monotonic clock
+    def send(self, frame: bytes) -> None: ...
+    def close(self, error: AppError) -> None: ...
+
+
+class Wire(Protocol):
+    """What a document needs of the process around it."""
+
+    @property
+    def writer(self) -> UUID: ...
+    def next_seq(self) -> int: ...
+    def heard(self, writer: UUID, seq: int) -> None: ...
+    def append(self, append: Append) -> None: ...
+    def publish(self, document_id: UUID, message: peers.PeerMessage) -> None: ...
+    def broken(self, document: LiveDocument) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """One socket on a document."""
+
+    grant: Grant
+    outlet: Outlet
+    wants_status: bool = False
+    received: int = 0
+    committed: int = 0
+    refused: bool = False  # a data frame was refused: the count of committed frames must not pass it
+    marks: deque[tuple[int, int]] = field(default_factory=deque)  # (flush, data frames received by then)
+
+    @property
+    def user(self) -> User:
+        return User(ids.show("per", self.grant.person_id), self.grant.name, self.grant.colour)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    update: bytes
+    seat: Seat | None
+    person_id: UUID | None
+    ours: bool  # journal it and tell the others
+
+
+@dataclass(slots=True)
+class _Unconfirmed:
+    update: bytes
+    person_id: UUID | None
+    heard_at: float
+
+
+class LiveDocument:
+    def __init__(
+        self,
+        document_id: UUID,
+        workspace_id: UUID,
+        wire: Wire,
+        *,
+        window_s: float,
+        max_backlog_bytes: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self.document_id, self.workspace_id = document_id, workspace_id
+        self.room: Room | None = None  # None: loading
+        self.ready = asyncio.Event()
+        self.seats: set[Seat] = set()
+        self.presences = Presences()
+        self.epoch = 0
+        self.empty_since = clock()
+        self.rows_since_compaction = 0
+        self._wire, self._clock = wire, clock
+        self._window_s, self._max_backlog_bytes = window_s, max_backlog_bytes
+        self._entries: list[_Entry] = []
+        self._flush_no = 1  # the flush that gathers now
+        self._committed_no = 0
+        self._inflight: dict[int, tuple[Append, float]] = {}
+        self._backlog_bytes = 0
+        self._ours_wait = False  # some of the entries are ours
+        self._deferred: list[bytes] = []  # committed updates that were read while the document was loading
+        self._unconfirmed: dict[tuple[UUID, int], _Unconfirmed] = {}
+        self._timer: asyncio.Handle | None = None
+        self._flushed_at = 0.0
+        self._cost_s = 0.0
+        self._changed = False  # since the last hello
+        self._hello_at = 0.0
+
+    # --- loading
+
+    def loaded(self, room: Room) -> None:
+        self.room = room
+        self.ready.set()
+        deferred, self._deferred = self._deferred, []
+        for update in deferred:
+            self.take_committed(update)
+        self.hello(joining=True)
+
+    def unload(self) -> list[bytes]:
+        """Forget the document in memory, which can't be trusted; what of it is not yet committed."""
+        self.room = None
+        self.ready.clear()
+        parts = [entry.update for entry in self._entries]
+        parts += [row.data for append, _ in self._inflight.values() for row in append.rows]
+        return parts + [waiting.update for waiting in self._unconfirmed.values()]
+
+    # --- clients
+
+    def join(self, seat: Seat) -> None:
+        """Greet a client of a document that is loaded: ask for what it has, show who is here."""
+        assert self.room is not None
+        self.seats.add(seat)
+        seat.outlet.send(encode(SyncStep1(self.room.state_vector())))
+        here = self.presences.here()
+        if here.entries:
+            seat.outlet.send(encode(here))
+
+    def leave(self, seat: Seat) -> None:
+        if seat not in self.seats:
+            return
+        self.seats.discard(seat)
+        self.presences.leave(seat)
+        self.empty_since = self._clock()
+        self._wake()
+
+    def receive(self, seat: Seat, message: Message) -> None:
+        """Act on one message of a client. Raises: AppError, which ends its connection."""
+        assert self.room is not None
+        match message:
+            case SyncUpdate(update) | SyncStep2(update):
+                self._take(seat, update)
+            case SyncStep1(state_vector):
+                seat.outlet.send(encode(SyncStep2(self.room.diff(state_vector))))
+            case Awareness(entries):
+                self.presences.hear(seat, seat.user, entries, self._clock())
+                self._wake()
+            case QueryAwareness():
+                seat.outlet.send(encode(self.presences.here()))
+            case _:
+                raise ProtocolError("Only the server sends this.")
+
+    def _take(self, seat: Seat, update: bytes) -> None:
+        assert self.room is not None
+        seat.received += 1
+        if seat.grant.mode != "write":
+            self._refuse(seat, update)
+            return
+        if self.overloaded:
+            raise RoomUnavailable
+        try:
+            news = update != EMPTY_UPDATE and self.room.apply(update).news
+        except RoomBroken as exc:
+            self._wire.broken(self)
+            raise MalformedUpdate from exc
+        # What we know from another process may be lost with it; this client vouches for it, so it is journalled again.
+        if news or (self._unconfirmed and update != EMPTY_UPDATE):
+            self._gather(_Entry(update, seat, seat.grant.person_id, ours=True))
+        self._mark(seat)
+
+    def _gather(self, entry: _Entry) -> None:
+        self._entries.append(entry)
+        self._changed = True
+        self._ours_wait = self._ours_wait or entry.ours
+        self._wake()
+
+    def _refuse(self, seat: Seat, update: bytes) -> None:
+        assert self.room is not None
+        if not self.room.would_add(update):
+            self._mark(seat)
+        elif not seat.refused:
+            seat.refused = True
+            seat.outlet.send(encode(Denied("read-only")))
+
+    def _mark(self, seat: Seat) -> None:
+        if seat.refused:
+            return
+        seat.marks.append((self._flush_no if self._ours_wait else self._flush_no - 1, seat.received))
+        self._acknowledge(seat)
+
+    # --- other processes
+
+    def hear(self, message: peers.PeerMessage) -> None:
+        """Act on a message of another process (or on our own, which comes back)."""
+        if self.room is None:
+            return  # the load and the hello after it bring what this said
+        now = self._clock()
+        match message:
+            case peers.Flush(writer, seq, committed, person_id, update) if writer != self._wire.writer:
+                if self._take_remote(update, person_id):
+                    self._wire.heard(writer, seq)
+                if not committed:
+                    self._unconfirmed[writer, seq] = _Unconfirmed(update, person_id, now)
+            case peers.Committed(writer, seq):
+                for key in [key for key in self._unconfirmed if key[0] == writer and key[1] <= seq]:
+                    del self._unconfirmed[key]
+            case peers.Presences(sender, entries) if sender != self._wire.writer:
+                self._show(self.presences.hear_peer(entries, now))
+            case peers.Hello(sender, joining, state_vector) if sender != self._wire.writer:
+                self._answer(sender, state_vector, joining=joining)
+            case peers.Answer(receiver, update) if receiver == self._wire.writer:
+                self._take_remote(update, None, ours=True)
+
+    def take_committed(self, update: bytes) -> None:
+        """What the journal holds and we may not."""
+        if self.room is None:
+            self._deferred.append(update)
+            return
+        self._take_remote(update, None)
+        self.rows_since_compaction += 1
+
+    def _take_remote(self, update: bytes, person_id: UUID | None, *, ours: bool = False) -> bool:
+        """Whether we hold it now. `ours`: nobody vouches that it is committed, so we see to it."""
+        assert self.room is not None
+        try:
+            integrated = self.room.apply(update).integrated
+        except RoomBroken:
+            self._wire.broken(self)
+            return False
+        except AppError as exc:
+            log.error("collab.remote_update_refused", document_id=str(self.document_id), code=exc.code)
+            return False
+        if integrated:
+            self._gather(_Entry(update, None, person_id, ours=ours))
+        return True
+
+    def hello(self, *, joining: bool = False) -> None:
+        if self.room is not None:
+            self._changed, self._hello_at = False, self._clock()
+            hello = peers.Hello(self._wire.writer, joining, self.room.state_vector())
+            self._wire.publish(self.document_id, hello)
+
+    def _answer(self, sender: UUID, state_vector: bytes, *, joining: bool) -> None:
+        assert self.room is not None
+        try:
+            lacking = self.room.diff(state_vector)
+            ahead = self.room.lacks(state_vector)
+        except AppError:
+            return
+        if joining or lacking[:1] != b"\x00":
+            self._wire.publish(self.document_id, peers.Answer(sender, lacking))
+        if joining and (own := self.presences.here(own=True)).entries:
+            self._wire.publish(self.document_id, peers.Presences(self._wire.writer, own.entries))
+        if ahead and self._clock() - self._hello_at > 1.0:
+            self.hello()
+
+    # --- flushing
+
+    def _wake(self) -> None:
+        if self._timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        due = self._flushed_at + min(self._window_s, COST_TO_WINDOW * self._cost_s)
+        if due <= loop.time():
+            self._timer = loop.call_soon(self.flush)
+        else:
+            self._timer = loop.call_at(due, self.flush)
+
+    def flush(self) -> None:
+        """Send all that gathered on its way."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if self._entries:
+            entries, self._entries, self._ours_wait = self._entries, [], False
+            self._fan_out(entries)
+            self._persist([entry for entry in entries if entry.ours])
+        changed = self.presences.take_changed()
+        if changed:
+            self._show(changed)
+            about = self.presences.about(changed).entries
+            self._wire.publish(self.document_id, peers.Presences(self._wire.writer, about))
+        self._flushed_at = loop.time()
+        self._cost_s = self._flushed_at - began
+
+    def _fan_out(self, entries: list[_Entry]) -> None:
+        senders = {entry.seat for entry in entries}
+        lone = senders.pop() if len(senders) == 1 else None
+        if not self.seats or self.seats == {lone}:
+            return
+        frames = [encode(SyncUpdate(update)) for update in merge([entry.update for entry in entries])]
+        for seat in self.seats:
+            if seat is not lone:
+                for frame in frames:
+                    seat.outlet.send(frame)
+
+    def _persist(self, entries: list[_Entry]) -> None:
+        if not entries:
+            return
+        by_person: dict[UUID | None, list[bytes]] = {}
+        for entry in entries:
+            by_person.setdefault(entry.person_id, []).append(entry.update)
+        rows = [
+            Row(self.document_id, self.workspace_id, person_id, update)
+            for person_id, updates in by_person.items()
+            for update in merge(updates)
+        ]
+        number, self._flush_no = self._flush_no, self._flush_no + 1
+        append = Append(rows, self._wire.next_seq(), lambda saved: self._committed(number, saved))
+        self._inflight[number] = (append, self._clock())
+        self._backlog_bytes += append.size_bytes
+        self._wire.append(append)
+        author = rows[0].person_id if len(rows) == 1 else None
+        for update in merge([row.data for row in rows]):
+            flush = peers.Flush(self._wire.writer, append.seq, False, author, update)
+            self._wire.publish(self.document_id, flush)
+
+    def _show(self, client_ids: list[int]) -> None:
+        """Tell the clients here of these presences. A client ignores itself at the clock that it gave; one whose clock
+        was lifted would take an older state of its own from us, so it gets the frame without itself."""
+        if not client_ids:
+            return
+        frame = encode(self.presences.about(client_ids))
+        for seat in self.seats:
+            own = self.presences.owned.get(seat)
+            if own in self.presences.lifted and own in client_ids:
+                rest = self.presences.about(c for c in client_ids if c != own)
+                seat.outlet.send(encode(rest))
+            elif client_ids != [own]:
+                seat.outlet.send(frame)
+
+    # --- committing
+
+    def _committed(self, number: int, saved: bool) -> None:
+        append, _ = self._inflight.pop(number)
+        self._backlog_bytes -= append.size_bytes
+        if not saved:
+            log.error("collab.append_refused", document_id=str(self.document_id))
+            self.close(RoomUnavailable())
+            return
+        self._committed_no = number  # the writer commits one document's flushes in their order
+        self.rows_since_compaction += len(append.rows)
+        self._wire.publish(self.document_id, peers.Committed(self._wire.writer, append.seq))
+        for seat in self.seats:
+            self._acknowledge(seat)
+
+    def _acknowledge(self, seat: Seat) -> None:
+        before = seat.committed
+        while seat.marks and seat.marks[0][0] <= self._committed_no:
+            seat.committed = seat.marks.popleft()[1]
+        if seat.wants_status and seat.committed != before:
+            seat.outlet.send(encode(Status(seat.committed)))
+
+    # --- life
+
+    @property
+    def backlog_age_s(self) -> float:
+        oldest = next(iter(self._inflight.values()), None)
+        return self._clock() - oldest[1] if oldest else 0.0
+
+    @property
+    def overloaded(self) -> bool:
+        return self._backlog_bytes > self._max_backlog_bytes
+
+    @property
+    def quiet(self) -> bool:
+        """Nobody sits here and nothing waits: it may be unloaded."""
+        return not (self.seats or self._entries or self._inflight or self._unconfirmed)
+
+    def tick(self) -> None:
+        """Once a second or so: what time alone brings."""
+        now = self._clock()
+        self._show(self.presences.expire(now))
+        for key in [key for key, waiting in self._unconfirmed.items() if now - waiting.heard_at > HEAL_S]:
+            waiting = self._unconfirmed.pop(key)
+            self._gather(_Entry(waiting.update, None, waiting.person_id, ours=True))
+        for seat in self.seats:
+            if now - seat.outlet.sent_at > KEEP_ALIVE_S:
+                seat.outlet.send(KEEP_ALIVE)
+        if self._changed and now - self._hello_at > HELLO_S:
+            self.hello()
+
+    def close(self, error: AppError) -> None:
+        """End every connection here."""
+        for seat in list(self.seats):
+            seat.outlet.close(error)

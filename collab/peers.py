@@ -1,0 +1,232 @@
+"""Hides Valkey: how the processes that hold one document tell each other what happens. Delivery is best effort.
+
+One channel a document, one message a flush. Messages get lost whenever a connection breaks, so each (re)subscription is
+reported: the room then asks the others for what it lacks.
+
+message = varUint kind, body
+1 flush      writer 16 bytes, varUint seq, varUint committed (0 or 1), author 16 bytes (zeros: nobody), varBytes update
+2 committed  writer 16 bytes, varUint seq: this flush of that writer and all before it, in this document, are on disk
+3 presence   sender 16 bytes, varBytes awareness
+4 hello      sender 16 bytes, varUint joining (0 or 1), varBytes state vector: asks for what it lacks
+5 answer     receiver 16 bytes, varBytes update
+"""
+
+import asyncio
+import json
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+from uuid import UUID
+
+import redis
+import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from backend.core import valkey
+from collab.errors import ProtocolError
+from collab.protocol import Presence, read_bytes, read_presences, read_uint, write_bytes, write_presences, write_uint
+
+log = structlog.get_logger()
+
+ACCESS_CHANNEL = "collab:access"
+MAX_QUEUED = 10_000  # messages that wait for Valkey; beyond that the oldest go, and anti-entropy makes up for them
+SUBSCRIBE_S = 1.0  # how long a room waits for its subscription: with Valkey away it opens without
+RETRY_S = 0.3
+AWAY = (redis.RedisError, OSError)
+NOBODY = UUID(int=0)
+
+
+def channel(document_id: UUID) -> str:
+    return f"collab:document:{document_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    writer: UUID
+    seq: int
+    committed: bool
+    person_id: UUID | None
+    update: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    writer: UUID
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Presences:
+    sender: UUID
+    entries: tuple[Presence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    sender: UUID
+    joining: bool
+    state_vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    receiver: UUID
+    update: bytes
+
+
+PeerMessage: TypeAlias = Flush | Committed | Presences | Hello | Answer
+
+
+def encode(message: PeerMessage) -> bytes:
+    match message:
+        case Flush(writer, seq, committed, person_id, update):
+            head = b"\x01" + writer.bytes + write_uint(seq) + write_uint(committed)
+            return head + (person_id or NOBODY).bytes + write_bytes(update)
+        case Committed(writer, seq):
+            return b"\x02" + writer.bytes + write_uint(seq)
+        case Presences(sender, entries):
+            return b"\x03" + sender.bytes + write_bytes(write_presences(entries))
+        case Hello(sender, joining, state_vector):
+            return b"\x04" + sender.bytes + write_uint(joining) + write_bytes(state_vector)
+        case Answer(receiver, update):
+            return b"\x05" + receiver.bytes + write_bytes(update)
+
+
+def decode(data: bytes) -> PeerMessage:
+    """Raises: ProtocolError."""
+    kind, at = read_uint(data, 0)
+    if len(data) < at + 16:
+        raise ProtocolError("A message between processes is cut off.")
+    who, at = UUID(bytes=data[at : at + 16]), at + 16
+    if kind == 3:
+        return Presences(who, read_presences(read_bytes(data, at)[0]))
+    if kind == 5:
+        return Answer(who, read_bytes(data, at)[0])
+    number, at = read_uint(data, at)
+    if kind == 2:
+        return Committed(who, number)
+    if kind == 4:
+        return Hello(who, bool(number), read_bytes(data, at)[0])
+    if kind != 1 or len(data) < at + 17:
+        raise ProtocolError("A message between processes is of no kind that we know.")
+    committed, at = read_uint(data, at)
+    person_id = UUID(bytes=data[at : at + 16])
+    update, _ = read_bytes(data, at + 16)
+    return Flush(who, number, bool(committed), person_id if person_id != NOBODY else None, update)
+
+
+class Listener(Protocol):
+    """What the hub does with what is heard."""
+
+    def peer_message(self, document_id: UUID, message: PeerMessage) -> None: ...
+    def subscribed(self, document_id: UUID) -> None: ...
+    def access_changed(self, scope: dict[str, Any]) -> None: ...
+
+
+class Peers:
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._client = valkey.async_client()
+        self._client.set_retry(Retry(NoBackoff(), 0))  # we try again ourselves, sooner, and must know of each gap
+        self._documents: dict[str, UUID] = {}
+        self._confirmed: dict[UUID, asyncio.Event] = {}
+        self._pubsub: Any = None  # redis-py's PubSub is not typed
+        self._queue: deque[tuple[str, bytes]] = deque(maxlen=MAX_QUEUED)
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def open(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self._listen(), name="collab.peers.listen"),
+            asyncio.create_task(self._publish(), name="collab.peers.publish"),
+        ]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(*AWAY):
+            await self._client.aclose()
+
+    async def subscribe(self, document_id: UUID) -> bool:
+        """Hear of a document from now on; False when Valkey did not confirm in time (it will be tried on)."""
+        self._documents[channel(document_id)] = document_id
+        confirmed = self._confirmed.setdefault(document_id, asyncio.Event())
+        try:
+            async with asyncio.timeout(SUBSCRIBE_S):
+                if self._pubsub is not None:
+                    await self._pubsub.subscribe(channel(document_id))
+                await confirmed.wait()
+        except (TimeoutError, *AWAY):
+            return False
+        return True
+
+    async def unsubscribe(self, document_id: UUID) -> None:
+        self._documents.pop(channel(document_id), None)
+        self._confirmed.pop(document_id, None)
+        with suppress(TimeoutError, *AWAY):
+            if self._pubsub is not None:
+                async with asyncio.timeout(SUBSCRIBE_S):
+                    await self._pubsub.unsubscribe(channel(document_id))
+
+    def publish(self, document_id: UUID, message: PeerMessage) -> None:
+        self._queue.append((channel(document_id), encode(message)))
+        self._wake.set()
+
+    async def _publish(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._queue = self._queue, deque(maxlen=MAX_QUEUED)
+            try:
+                async with asyncio.timeout(2):
+                    pipeline = self._client.pipeline(transaction=False)
+                    for name, data in batch:
+                        pipeline.publish(name, data)
+                    await pipeline.execute()
+            except (TimeoutError, *AWAY) as exc:
+                log.warning("collab.peers_away", error=type(exc).__name__, dropped=len(batch))
+                await asyncio.sleep(RETRY_S)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._client.pubsub() as self._pubsub:
+                    await self._pubsub.subscribe(ACCESS_CHANNEL, *self._documents)
+                    while True:
+                        self._hear(await self._pubsub.get_message(timeout=5.0))
+            except AWAY as exc:
+                log.warning("collab.peers_lost", error=type(exc).__name__)
+            except Exception:  # this task's edge: a fault of the client must not end all listening
+                log.exception("collab.peers_failed")
+            self._pubsub = None
+            await asyncio.sleep(RETRY_S)
+
+    def _hear(self, message: dict[str, Any] | None) -> None:
+        """redis-py subscribes again by itself after a reconnect, so each confirmation may follow a gap."""
+        if message is None or message["type"] not in ("subscribe", "message"):
+            return
+        name = message["channel"].decode()
+        document_id = self._documents.get(name)
+        if message["type"] == "subscribe" and document_id:
+            self._confirmed.setdefault(document_id, asyncio.Event()).set()
+            self._listener.subscribed(document_id)
+        elif message["type"] == "message" and name == ACCESS_CHANNEL:
+            self._hear_access(message["data"])
+        elif message["type"] == "message" and document_id:
+            try:
+                decoded = decode(message["data"])
+            except ProtocolError:
+                log.error("collab.peer_message_invalid", document_id=str(document_id))
+                return
+            self._listener.peer_message(document_id, decoded)
+
+    def _hear_access(self, data: bytes) -> None:
+        try:
+            scope = json.loads(data)
+        except ValueError:
+            scope = None
+        if isinstance(scope, dict):
+            self._listener.access_changed(scope)
