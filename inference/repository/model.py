@@ -1,0 +1,161 @@
+"""Hides the network behind Triton's Python backend: one tile in, one tile out, by DLPack.
+
+In: PICTURE (H, W, 3) uint8 RGB; HALO (4,) int32, the rows and columns that are only context: top, bottom, left, right.
+Out: RESULT (scale·h, scale·w, 3) uint8 RGB without the halo; REPORT, JSON as uint8: compute_s, digest, dtype.
+DLPack and JSON as bytes, since this backend's own arrays are numpy 1's and arrive empty under numpy 2.
+"""
+
+import ctypes
+import importlib
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+# The stub starts Python isolated, deaf to PYTHONPATH: what it says must be put in place before anything is imported.
+sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
+
+import torch  # noqa: E402  # see above
+import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]  # noqa: E402  # given by Triton's stub
+from torch.utils.dlpack import from_dlpack  # noqa: E402  # see above
+
+from inference.networks.weights import digest  # noqa: E402  # see above
+
+IDLE_S = 5.0  # after so long without a tile the heap goes back to the system
+
+
+class Refused(Exception):
+    """The request is not one that this model takes."""
+
+
+class Cancelled(Exception):
+    """Who asked does not want the answer any more."""
+
+
+class TritonPythonModel:
+    """One instance: one network on one device. Triton calls it from one thread."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        config = json.loads(args["model_config"])
+        settings = {key: value["string_value"] for key, value in config["parameters"].items()}
+        torch.set_num_threads(int(settings["threads"]) or len(os.sched_getaffinity(0)))
+        on_gpu = args["model_instance_kind"] == "GPU"
+        device = torch.device(f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu")
+        self._name = args["model_name"]
+        self._dtype = _dtype(settings["dtype"], on_gpu=on_gpu)
+        weights = Path(args["model_repository"]) / args["model_version"] / "weights.safetensors"
+        self._digest = digest(weights)
+        if self._digest != settings["sha256"]:
+            raise pb_utils.TritonModelException(f"the weights of {self._name} are not the ones that it was set up with")
+        module, name = settings["network"].split(":")
+        network = getattr(importlib.import_module(module), name)
+        self._network = network.load(weights, device=device, dtype=getattr(torch, self._dtype))
+        self._network.run(torch.zeros(64, 64, 3, dtype=torch.uint8))  # warm: the first tile should not pay for set-up
+        self._idle = _Idle()
+        _log("triton.model_loaded", model=self._name, dtype=self._dtype, device=str(device), digest=self._digest)
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        return [self._answer(request) for request in requests]
+
+    def finalize(self) -> None:
+        self._idle.stop()
+
+    def _answer(self, request: Any) -> Any:
+        self._idle.busy()
+        began = time.perf_counter()
+        outcome = "done"
+        try:
+            result = self._run(request)
+            compute_s = time.perf_counter() - began
+            report = {"compute_s": compute_s, "digest": self._digest, "dtype": self._dtype}
+            tensors = [_tensor("RESULT", result), _tensor("REPORT", _as_bytes(report))]
+            return pb_utils.InferenceResponse(output_tensors=tensors)
+        except Refused as exc:
+            outcome = "refused"
+            return _failed(pb_utils.TritonError.INVALID_ARG, str(exc))
+        except Cancelled:
+            outcome = "cancelled"
+            return _failed(pb_utils.TritonError.CANCELLED, "cancelled")
+        except Exception as exc:  # the edge of this process: the caller gets the reason, the next tile a living model
+            outcome = type(exc).__name__
+            return _failed(pb_utils.TritonError.INTERNAL, f"{type(exc).__name__}: {exc}")
+        finally:
+            trace = json.loads(request.parameters() or "{}").get("traceparent")
+            _log(
+                "triton.tile",
+                model=self._name,
+                outcome=outcome,
+                s=round(time.perf_counter() - began, 4),
+                traceparent=trace,
+            )
+            self._idle.free()
+
+    def _run(self, request: Any) -> torch.Tensor:
+        def check() -> None:
+            if request.is_cancelled():
+                raise Cancelled
+
+        check()
+        picture = from_dlpack(pb_utils.get_input_tensor_by_name(request, "PICTURE").to_dlpack())
+        halo = from_dlpack(pb_utils.get_input_tensor_by_name(request, "HALO").to_dlpack()).tolist()
+        top, bottom, left, right = halo
+        height, width, channels = picture.shape
+        if channels != 3 or min(halo) < 0 or top + bottom >= height or left + right >= width:
+            raise Refused(
+                f"a tile is (height, width, 3) and larger than its halo, not {tuple(picture.shape)} with {halo}"
+            )
+        result: torch.Tensor = self._network.run(picture, (top, bottom, left, right), check)
+        return result
+
+
+class _Idle:
+    """Gives memory back when nothing has come for a while; while tiles come, the heap keeps its pages (see server.py)."""
+
+    def __init__(self) -> None:
+        self._trim = ctypes.CDLL(None).malloc_trim
+        self._timer: threading.Timer | None = None
+        self.free()
+
+    def busy(self) -> None:
+        self.stop()
+
+    def free(self) -> None:
+        self._timer = threading.Timer(IDLE_S, self._trim, args=(0,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _dtype(wanted: str, *, on_gpu: bool) -> str:
+    """bfloat16 pays only where the processor multiplies it: elsewhere PyTorch emulates it, slower than float32."""
+    if wanted != "auto":
+        return wanted
+    if on_gpu:
+        return "float16"
+    flags = next(
+        (line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), ""
+    ).split()
+    return "bfloat16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "float32"
+
+
+def _tensor(name: str, value: torch.Tensor) -> Any:
+    return pb_utils.Tensor.from_dlpack(name, value)
+
+
+def _as_bytes(value: dict[str, Any]) -> torch.Tensor:
+    return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+
+
+def _failed(code: Any, reason: str) -> Any:
+    return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(reason, code))
+
+
+def _log(event: str, **fields: Any) -> None:
+    # Triton's own logger would wrap the line; one JSON object a line is what the other processes write.
+    print(json.dumps({"event": event, **fields}), file=sys.stderr, flush=True)
