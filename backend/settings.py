@@ -62,6 +62,7 @@ COLLAB_BACKLOG_BYTES = env.int("COLLAB_BACKLOG_BYTES", 16 * 1024 * 1024)  # of o
 COLLAB_BACKLOG_S = env.float("COLLAB_BACKLOG_S", 120.0)
 JOB_LEASE_S = env.int("JOB_LEASE_S", 6)
 JOB_RUN_TIMEOUT_S = env.int("JOB_RUN_TIMEOUT_S", 300)
+MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", 256 * 1024 * 1024)  # of a job's input: results may be larger than uploads
 
 # --- Django
 SECRET_KEY = _needed("ATELIER_SECRET_KEY")
