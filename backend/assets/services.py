@@ -207,9 +207,7 @@ def _keep_upload(upload: Upload, by: uuid.UUID, seen: Inspection, renditions: di
             created_by_id=by,
         )
         asset.refresh_from_db(fields=["created_at"])
-        Upload.objects.filter(pk=upload.id).update(
-            state=UploadState.FINISHED, asset=asset, finished_at=timezone.now()
-        )
+        Upload.objects.filter(pk=upload.id).update(state=UploadState.FINISHED, asset=asset, finished_at=timezone.now())
         announce(asset, parent_id=None, job_id=None)
         return asset
 

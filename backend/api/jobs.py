@@ -1,0 +1,137 @@
+"""AI jobs: what can be asked for, asking for it, following it, cancelling it."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.http import HttpResponse
+from ninja import Field, Header, Router, Schema
+
+from backend.api import edits, stream
+from backend.api.auth import Request
+from backend.api.schemas import (
+    PROBLEMS,
+    AssetId,
+    Body,
+    DocumentId,
+    EditId,
+    JobId,
+    PageOf,
+    Paging,
+    PersonId,
+    ProjectId,
+)
+from backend.core import ids
+from backend.core.pagination import page
+from backend.generations import queries, services
+from backend.generations.states import State
+from backend.projects.queries import access_project
+from backend.workspaces.rights import Act
+
+router = Router(tags=["jobs"])
+router.add_router("", edits.router)
+router.add_router("", stream.router)
+
+
+class TaskOut(Schema):
+    name: str
+    version: str
+    title: str
+    description: str
+    parameters_schema: Annotated[dict[str, Any], Field(description="JSON Schema of `parameters`.")]
+
+
+class TasksOut(Schema):
+    items: list[TaskOut]
+
+
+class JobIn(Body):
+    task: Annotated[str, Field(max_length=100, examples=["enhance"])]
+    input_asset_id: AssetId
+    parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"scale": 2}])
+    document_id: Annotated[
+        DocumentId | None, Field(description="A board of the project: the result is placed there beside its original.")
+    ] = None
+    element_id: Annotated[str | None, Field(max_length=200, description="The original's element on that board.")] = None
+
+
+class ProgressOut(Schema):
+    done: int
+    total: Annotated[int, Field(description="Units of work (tiles); 0 until it is known.")]
+
+
+class JobErrorOut(Schema):
+    code: str
+    detail: str
+
+
+class JobOut(Schema):
+    id: JobId
+    project_id: ProjectId
+    task: str
+    parameters: dict[str, Any]
+    state: State
+    progress: ProgressOut
+    input_asset_id: AssetId | None
+    output_asset_id: AssetId | None
+    document_id: DocumentId | None
+    element_id: str | None
+    edit_id: Annotated[EditId | None, Field(description="The edit that placed the result; undo it by this id.")]
+    error: JobErrorOut | None
+    estimate_s: Annotated[float, Field(description="Seconds of compute, estimated before it ran.")]
+    compute_s: Annotated[float | None, Field(description="Seconds of compute that it took and is charged for.")]
+    created_by: PersonId
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@router.get("/tasks", response={200: TasksOut, **PROBLEMS}, operation_id="list_tasks")
+def list_tasks(request: Request) -> dict[str, Any]:
+    """What the models can be asked to do."""
+    return {"items": queries.tasks()}
+
+
+@router.post("/projects/{project_id}/jobs", response={202: JobOut, **PROBLEMS}, operation_id="submit_job")
+def submit_job(
+    request: Request,
+    response: HttpResponse,
+    project_id: ProjectId,
+    payload: JobIn,
+    idempotency_key: Annotated[
+        str | None,
+        Header(alias="Idempotency-Key", min_length=1, max_length=200, description="Repeat it and get the same job."),
+    ] = None,
+) -> tuple[int, dict[str, Any]]:
+    """Queue a job and answer at once. Follow it at its Location, or on the project's event stream."""
+    project = access_project(request.person_id, project_id, Act.EDIT)
+    job = services.submit(
+        project,
+        task=payload.task,
+        input_asset_id=payload.input_asset_id,
+        parameters=payload.parameters,
+        document_id=payload.document_id,
+        element_id=payload.element_id,
+        idempotency_key=idempotency_key,
+        by=request.person_id,
+    )
+    response["Location"] = f"/api/v1/jobs/{ids.show('job', job.id)}"
+    return 202, queries.present(job)
+
+
+@router.get("/projects/{project_id}/jobs", response={200: PageOf[JobOut], **PROBLEMS}, operation_id="list_jobs")
+def list_jobs(request: Request, project_id: ProjectId, paging: Paging) -> dict[str, Any]:
+    """The jobs of a project, newest first."""
+    project = access_project(request.person_id, project_id, Act.READ)
+    found = page(queries.jobs_in(project), "job", limit=paging.limit, cursor=paging.cursor)
+    return {"items": [queries.present(job) for job in found.items], "next_cursor": found.next_cursor}
+
+
+@router.get("/jobs/{job_id}", response={200: JobOut, **PROBLEMS}, operation_id="get_job")
+def get_job(request: Request, job_id: JobId) -> dict[str, Any]:
+    return queries.present(queries.access_job(request.person_id, job_id, Act.READ))
+
+
+@router.post("/jobs/{job_id}/cancel", response={200: JobOut, **PROBLEMS}, operation_id="cancel_job")
+def cancel_job(request: Request, job_id: JobId) -> dict[str, Any]:
+    """End a job at once, whether it waits or runs. Cancelling it again answers the same; an ended one answers 409."""
+    return queries.present(services.cancel(job_id, by=request.person_id))

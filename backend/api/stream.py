@@ -1,0 +1,109 @@
+"""The project's live events as server-sent events: the one place where HTTP crosses from threads to the event loop.
+
+A stream holds one subscription to Valkey and no database connection: access is read anew in a thread every 2 s, and at once when
+somebody's rights change, so that a person who is removed hears nothing after a second.
+"""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import redis
+import structlog
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Router
+from psycopg_pool import PoolTimeout
+
+from backend.api.auth import Request
+from backend.api.schemas import PROBLEMS, ProjectId
+from backend.core import ids, tenancy, valkey
+from backend.core.errors import AppError
+from backend.projects.queries import access_project
+from backend.workspaces.rights import Act
+
+log = structlog.get_logger()
+router = Router(tags=["events"])
+CHECK_S, PING_S, POLL_S = 2.0, 15.0, 0.5
+_ACCESS_CHANNEL = "collab:access"
+
+
+class Stream(StreamingHttpResponse):
+    """Never buffered or compressed on its way."""
+
+    def __init__(
+        self, request: HttpRequest, person_id: uuid.UUID, project_id: uuid.UUID, workspace_id: uuid.UUID
+    ) -> None:
+        super().__init__(_events(person_id, project_id, workspace_id), content_type="text/event-stream")
+        self["Cache-Control"] = "no-store"
+        self["X-Accel-Buffering"] = "no"
+
+
+@router.get(
+    "/projects/{project_id}/events",
+    response={200: None, **PROBLEMS},
+    operation_id="follow_project",
+    openapi_extra={"responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}},
+)
+def follow_project(request: Request, project_id: ProjectId) -> Stream:
+    """What happens in the project, as it happens: `event:` is job, asset, suggestions, member or document, `data:` is JSON.
+
+    Nothing is kept: after a reconnect read what you show again. Ends when your access does.
+    """
+    project = access_project(request.person_id, project_id, Act.READ)
+    return Stream(request, request.person_id, project_id, project.workspace_id)
+
+
+async def _events(person_id: uuid.UUID, project_id: uuid.UUID, workspace_id: uuid.UUID) -> AsyncIterator[bytes]:
+    live_channel = f"live:{ids.show('prj', project_id)}"
+    checked_at = pinged_at = time.monotonic()
+    client = valkey.async_client()
+    async with aclosing(client), client.pubsub() as channel:
+        try:
+            await channel.subscribe(live_channel, _ACCESS_CHANNEL)
+            yield b"retry: 1000\n: you are following\n\n"
+            while True:
+                message = await channel.get_message(ignore_subscribe_messages=True, timeout=POLL_S)
+                told = message is not None and message["channel"].decode() == _ACCESS_CHANNEL
+                due = time.monotonic() - checked_at >= CHECK_S
+                if due or (told and _concerns(message["data"], person_id, workspace_id)):
+                    checked_at = time.monotonic()
+                    if not await _may_follow(person_id, project_id):
+                        yield b"event: closed\ndata: {}\n\n"
+                        return
+                if message is not None and not told:
+                    yield _frame(message["data"])
+                if time.monotonic() - pinged_at >= PING_S:
+                    pinged_at = time.monotonic()
+                    yield b": ping\n\n"
+        except (redis.RedisError, OSError, asyncio.IncompleteReadError) as exc:
+            # The client comes again by itself, and reads again what it shows.
+            log.warning("stream.valkey_away", error=type(exc).__name__)
+
+
+def _frame(data: bytes) -> bytes:
+    message = json.loads(data)
+    return f"event: {message['kind']}\ndata: {json.dumps(message['data'], ensure_ascii=False)}\n\n".encode()
+
+
+def _concerns(data: bytes, person_id: uuid.UUID, workspace_id: uuid.UUID) -> bool:
+    changed = json.loads(data)
+    return changed.get("workspace_id") == str(workspace_id) and changed.get("person_id") in (None, str(person_id))
+
+
+@sync_to_async(thread_sensitive=False)  # each stream's look must not wait for another's
+def _may_follow(person_id: uuid.UUID, project_id: uuid.UUID) -> bool:
+    try:
+        with tenancy.acting(person_id=person_id):
+            access_project(person_id, project_id, Act.READ)
+    except AppError:
+        return False
+    except (DatabaseError, PoolTimeout):
+        return True  # away for now: what is published is refused at its source, and the next look comes in 2 s
+    finally:
+        connection.close()
+    return True

@@ -1,0 +1,55 @@
+"""Why a job is not taken, or ended without a result.
+
+AppError
+├── InvalidInput
+│   ├── InvalidParameters    422  invalid_parameters        against the task's contract; `fields` says which and why
+│   ├── WrongDocument        422  wrong_document            the document is no board, or of another project
+│   └── KeyReused            422  idempotency_key_reused    the same Idempotency-Key with another body
+├── Forbidden
+│   └── NotYourJob           403  not_your_job              somebody else's, and you don't manage the workspace
+├── Conflict
+│   └── StepNotPossible      409  job_has_ended             no step leads on from where the job is
+└── Gone
+    └── InputGone            410  input_gone                the input asset was deleted while the job waited
+
+Codes that only a job's `error` shows: `worker_lost` (its workers ended again and again), `internal`, and those of
+`inference.errors` and `backend.assets.errors`.
+"""
+
+from backend.core.errors import Conflict, Forbidden, Gone, InvalidInput
+
+
+class InvalidParameters(InvalidInput):
+    """Compare with the task's `parameters_schema`; nothing was queued."""
+
+    code, title = "invalid_parameters", "The parameters do not fit the task"
+
+
+class WrongDocument(InvalidInput):
+    """Results can be placed on boards of the job's own project."""
+
+    code, title = "wrong_document", "The result can't be placed in this document"
+
+
+class KeyReused(InvalidInput):
+    """Make a new Idempotency-Key for each new request; repeat a key only with the same body."""
+
+    code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request"
+
+
+class NotYourJob(Forbidden):
+    """Ask the person who started it, or somebody who manages the workspace."""
+
+    code, title = "not_your_job", "This job is somebody else's"
+
+
+class StepNotPossible(Conflict):
+    """Read the job again: it has ended meanwhile."""
+
+    code, title = "job_has_ended", "The job has ended already"
+
+
+class InputGone(Gone):
+    """Submit a new job with another asset."""
+
+    code, title = "input_gone", "The input is no longer there"

@@ -1,0 +1,98 @@
+"""Jobs, what their compute cost, and each flow's clock of the fair scheduler."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from backend.assets.models import Asset
+from backend.generations.states import ENDED, State
+from backend.projects.models import Project
+from backend.workspaces.models import Person, Workspace
+
+STATES = [(state.value, state.value) for state in State]
+
+
+class Job(models.Model):
+    """One run of a task on one asset. `attempt` is the fencing token: what an older attempt writes is refused.
+
+    `staged`: the SHA-256 of objects that an attempt wrote and that no asset is made of yet; deleted if the job ends otherwise.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    task = models.TextField()
+    task_version = models.TextField()
+    parameters = models.JSONField()
+    input_asset = models.ForeignKey(Asset, on_delete=models.SET_NULL, null=True, related_name="+")
+    output_asset = models.ForeignKey(Asset, on_delete=models.SET_NULL, null=True, related_name="+")
+    document_id = models.UUIDField(null=True)
+    element_id = models.TextField(null=True)
+    edit_id = models.UUIDField(null=True)
+    idempotency_key = models.TextField(null=True)
+    request_digest = models.CharField(max_length=64)
+    traceparent = models.TextField()
+
+    state = models.TextField(choices=STATES, default=State.QUEUED.value)
+    attempt = models.IntegerField(default=0)
+    losses = models.IntegerField(default=0)
+    not_before = models.DateTimeField(db_default=Now())
+    lease_until = models.DateTimeField(null=True)
+    staged = models.JSONField(default=list)
+    progress_done = models.IntegerField(default=0)
+    progress_total = models.IntegerField(default=0)
+    error = models.JSONField(null=True)  # {code, detail}
+    estimate_us = models.BigIntegerField()
+    compute_us = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "person", "idempotency_key"], name="job_idempotency"),
+            models.CheckConstraint(condition=models.Q(state__in=[state.value for state in State]), name="job_state"),
+            models.CheckConstraint(
+                condition=models.Q(finished_at__isnull=False, state__in=[state.value for state in ENDED])
+                | models.Q(finished_at__isnull=True, state__in=[State.QUEUED.value, State.RUNNING.value]),
+                name="job_ended",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["workspace", "person", "id"], name="job_queue", condition=models.Q(state=State.QUEUED.value)
+            ),
+            models.Index(fields=["lease_until"], name="job_leases", condition=models.Q(state=State.RUNNING.value)),
+            models.Index(fields=["finished_at"], name="job_staged", condition=~models.Q(staged=[])),
+            models.Index(fields=["project", "-id"], name="job_project_newest"),
+        ]
+
+
+class Charge(models.Model):
+    """The ledger: microseconds of compute that a job used. Rows are added, never changed."""
+
+    id = models.UUIDField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    job = models.OneToOneField(Job, on_delete=models.PROTECT, related_name="charge")
+    task = models.TextField()
+    model = models.TextField()
+    compute_us = models.BigIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["workspace", "created_at"], name="charge_workspace_time")]
+
+
+class FlowClock(models.Model):
+    """A flow of `scheduler`: a workspace (person is null) or a person in one. Read and written by the claim alone."""
+
+    id = models.BigAutoField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, related_name="+")
+    clock_us = models.BigIntegerField(default=0)
+    busy = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "person"], name="flow_once", nulls_distinct=False)]

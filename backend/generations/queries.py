@@ -1,0 +1,69 @@
+"""Reads jobs and the tasks that there are, and shows them."""
+
+import uuid
+from typing import Any
+
+from django.db.models import QuerySet
+
+from backend.core import ids
+from backend.core.errors import NotFound
+from backend.generations.models import Job
+from backend.projects.models import Project
+from backend.projects.queries import access_project
+from backend.workspaces.rights import Act
+from inference.contracts import TASKS
+
+
+def access_job(person_id: uuid.UUID, job_id: uuid.UUID, act: Act) -> Job:
+    """The job, with the open transaction bound to its workspace. Raises NotFound, Forbidden."""
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:
+        raise NotFound("There is no such job, or it is not yours to see.")
+    access_project(person_id, job.project_id, act)
+    return job
+
+
+def jobs_in(project: Project) -> QuerySet[Job]:
+    return Job.objects.filter(project=project)
+
+
+def tasks() -> list[dict[str, Any]]:
+    """What can be asked for, with the JSON Schema of each task's parameters."""
+    return [
+        {
+            "name": task.name,
+            "version": task.version,
+            "title": task.title,
+            "description": task.description,
+            "parameters_schema": task.parameters.model_json_schema(),
+        }
+        for task in TASKS.values()
+    ]
+
+
+def present(job: Job) -> dict[str, Any]:
+    """The job as the API and live messages show it."""
+    return {
+        "id": ids.show("job", job.id),
+        "project_id": ids.show("prj", job.project_id),
+        "task": job.task,
+        "parameters": job.parameters,
+        "state": job.state,
+        "progress": {"done": job.progress_done, "total": job.progress_total},
+        "input_asset_id": _shown("ast", job.input_asset_id),
+        "output_asset_id": _shown("ast", job.output_asset_id),
+        "document_id": _shown("doc", job.document_id),
+        "element_id": job.element_id,
+        "edit_id": _shown("edt", job.edit_id),
+        "error": job.error,
+        "estimate_s": job.estimate_us / 1e6,
+        "compute_s": None if job.compute_us is None else job.compute_us / 1e6,
+        "created_by": ids.show("per", job.person_id),
+        "created_at": job.created_at.isoformat(),
+        "started_at": job.started_at.isoformat() if job.started_at else None,
+        "finished_at": job.finished_at.isoformat() if job.finished_at else None,
+    }
+
+
+def _shown(prefix: str, value: uuid.UUID | None) -> str | None:
+    return ids.show(prefix, value) if value else None

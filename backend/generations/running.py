@@ -1,0 +1,270 @@
+"""Runs one claimed job from its input's bytes to its published result, and says how each way to fail ends it.
+
+What is written before the last transaction is objects named by their content; that transaction is fenced by the lease's attempt
+and holds all that the job has for effect: the asset, its lineage, the charge, the event, the edit of the board.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connections, transaction
+from psycopg_pool import PoolTimeout
+
+from backend.assets import content, pictures, results, storage
+from backend.assets import queries as assets
+from backend.assets.content import ContentVanished
+from backend.assets.models import Asset
+from backend.assets.queries import AssetRef
+from backend.assets.results import Provenance, Result
+from backend.core import ids, live, tenancy, trace
+from backend.core.errors import AppError, PartUnavailable
+from backend.generations import board, claiming, services
+from backend.generations.claiming import Claim, Lease
+from backend.generations.errors import InputGone
+from backend.generations.models import Charge, Job
+from backend.generations.queries import present
+from backend.generations.states import ENDED, State, Step
+from backend.projects.queries import access_document
+from backend.workspaces.rights import Act
+from collab import edits
+from inference import client
+from inference.contracts import TASKS
+from inference.errors import InferenceCancelled, InferenceTimeout
+
+log = structlog.get_logger()
+_DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
+_PASSING = (PartUnavailable, InferenceTimeout, ContentVanished)
+_TELL_EVERY_S = 0.1
+
+
+class LeaseLost(Exception):
+    """The job was cancelled, or another worker has it: nothing of this attempt may have an effect."""
+
+
+def run_next() -> bool:
+    """Claim the fairest job and run it to its end. False when none could start."""
+    claim = claiming.claim_next()
+    if claim is None:
+        return False
+    with trace.continued(claim.traceparent), claiming.keeper.holding(claim) as lease:
+        log.info("job.claimed", job_id=ids.show("job", claim.job_id), attempt=claim.attempt)
+        began = time.perf_counter()
+        try:
+            _run(claim, lease)
+        except (LeaseLost, InferenceCancelled):
+            _let_go(lease, used_s=time.perf_counter() - began)
+        except _PASSING as exc:
+            _end(lease, lambda job: services.put_back(job, _shown(exc), lost=False))
+        except AppError as exc:
+            _end(lease, lambda job: services.fail(job, _shown(exc)))
+        except _DATABASE_AWAY:
+            # Nothing can be written now. The lease runs out, and the sweeper queues the job again.
+            log.exception("job.database_away", job_id=ids.show("job", claim.job_id))
+        except Exception:
+            log.exception("job.broke", job_id=ids.show("job", claim.job_id))
+            error = {"code": "internal", "detail": "This is our fault, and it is logged."}
+            _end(lease, lambda job: services.fail(job, error))
+            raise
+    return True
+
+
+def _shown(exc: BaseException) -> dict[str, str]:
+    if isinstance(exc, AppError):
+        return {"code": exc.code, "detail": exc.detail}
+    return {"code": "part_unavailable", "detail": "The storage of files did not keep the result."}
+
+
+def _run(claim: Claim, lease: Lease) -> None:
+    with tenancy.acting(workspace_id=claim.workspace_id):
+        job = Job.objects.get(pk=claim.job_id)
+        source = assets.ref(job.input_asset_id) if job.input_asset_id else None
+        live.publish(ids.show("prj", job.project_id), "job", present(job))
+    if source is None:
+        raise InputGone("The asset that the job was to work on is no longer there.")
+    pixels, alpha = _read(source)
+    _give_connections_back()  # the network takes seconds to minutes
+    task = TASKS[job.task]
+    made = client.run(
+        job.task,
+        pixels,
+        task.parameters.model_validate(job.parameters),
+        on_progress=_progress_of(job, lease),
+        cancelled=lease.lost.is_set,
+        timeout_s=settings.JOB_RUN_TIMEOUT_S,
+    )
+    result = results.encode(made.picture, alpha)
+    _stage(lease, result)
+    results.write(claim.workspace_id, result)
+    compute_us = round(made.compute_s * 1e6)
+    provenance = Provenance(
+        parent_id=source.id,
+        job_id=job.id,
+        task=task.name,
+        task_version=task.version,
+        model=made.model,
+        model_version=made.model_version,
+        model_digest=made.model_digest,
+        dtype=made.dtype,
+        parameters=job.parameters,
+        compute_us=compute_us,
+    )
+    _publish(claim, source, result, provenance)
+    log.info("job.succeeded", job_id=ids.show("job", job.id), compute_s=made.compute_s, tiles=made.tiles)
+
+
+def _read(source: AssetRef) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+    with tempfile.TemporaryDirectory(prefix="atelier-job-") as folder:
+        path = Path(folder) / "input"
+        try:
+            storage.download(source.key, path, max_bytes=settings.MAX_RESULT_BYTES)
+        except storage.ObjectMissing as exc:
+            raise InputGone("The bytes of the job's input are no longer there.") from exc
+        return pictures.read_pixels(path, max_pixels=settings.MAX_PICTURE_PIXELS)
+
+
+def _give_connections_back() -> None:
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+
+
+def _progress_of(job: Job, lease: Lease) -> Callable[[int, int], None]:
+    """Tells open pages at most ten times a second; the keeper writes the same to the job's row with its heartbeat."""
+    topic, shown, told_at = ids.show("prj", job.project_id), present(job), 0.0
+
+    def told(done: int, total: int) -> None:
+        nonlocal told_at
+        lease.done, lease.total = done, total
+        if done == total or time.monotonic() - told_at >= _TELL_EVERY_S:
+            told_at = time.monotonic()
+            live.publish_now(topic, "job", {**shown, "progress": {"done": done, "total": total}})
+
+    return told
+
+
+@contextmanager
+def _fenced(claim: Claim) -> Iterator[Job]:
+    """A transaction of the tenant with the job locked and still ours. Raises LeaseLost."""
+    with tenancy.acting(person_id=claim.person_id, workspace_id=claim.workspace_id):
+        job = Job.objects.select_for_update().get(pk=claim.job_id)
+        if job.state != State.RUNNING or job.attempt != claim.attempt:
+            raise LeaseLost
+        yield job
+
+
+def _stage(lease: Lease, result: Result) -> None:
+    """Note what is about to be written, so that it can be deleted whatever happens."""
+    lease.wrote = result.sha256
+    with _fenced(lease.claim) as job:
+        job.staged = sorted({*job.staged, result.sha256})
+        job.save(update_fields=["staged"])
+
+
+def _publish(claim: Claim, source: AssetRef, result: Result, made: Provenance) -> None:
+    with _fenced(claim) as job:
+        suffix = pictures.EXTENSIONS[result.whole.media_type]
+        asset = results.keep(
+            result,
+            made,
+            workspace_id=job.workspace_id,
+            project_id=job.project_id,
+            name=f"{PurePosixPath(source.name).stem} · {TASKS[job.task].title}{suffix}",
+            by=job.person_id,
+        )
+        Charge.objects.create(
+            id=ids.new_id(),
+            workspace_id=job.workspace_id,
+            project_id=job.project_id,
+            person_id=job.person_id,
+            job=job,
+            task=job.task,
+            model=made.model,
+            compute_us=made.compute_us,
+        )
+        claiming.settle(claim, made.compute_us)
+        services.advance(
+            job,
+            Step.SUCCEED,
+            output_asset=asset,
+            edit_id=_place(job, asset, made),
+            compute_us=made.compute_us,
+            staged=[sha256 for sha256 in job.staged if sha256 != result.sha256],
+            progress_done=max(1, job.progress_total),
+            progress_total=max(1, job.progress_total),
+        )
+        services.tell(job, "job.succeeded", asset_id=asset.id, parent_id=ids.show("ast", source.id))
+
+
+def _place(job: Job, asset: Asset, made: Provenance) -> Any:
+    """Put the result beside its original. Where the board, the original or the right is gone the asset still is: None."""
+    if job.document_id is None:
+        return None
+    try:
+        with transaction.atomic():
+            access_document(job.person_id, job.document_id, Act.EDIT)
+            elements = edits.read(job.document_id, board.ELEMENTS)
+            original = board.original_of(elements, element_id=job.element_id, file_id=ids.show("ast", made.parent_id))
+            if original is None:
+                return None
+            element_id, properties = board.beside(
+                elements,
+                original,
+                file_id=ids.show("ast", asset.id),
+                custom={
+                    "jobId": ids.show("job", job.id),
+                    "parentAssetId": ids.show("ast", made.parent_id),
+                    "model": made.model,
+                },
+                now_ms=int(time.time() * 1000),
+            )
+            return edits.apply(
+                job.document_id,
+                [edits.SetEntry(board.ELEMENTS, element_id, properties)],
+                workspace_id=job.workspace_id,
+                author=f"model:{made.model}",
+                on_behalf_of=job.person_id,
+            )
+    except AppError as exc:
+        log.info("job.not_placed", job_id=ids.show("job", job.id), code=exc.code)
+        return None
+
+
+def _end(lease: Lease, end: Callable[[Job], None]) -> None:
+    try:
+        with _fenced(lease.claim) as job:
+            end(job)
+    except LeaseLost:
+        _let_go(lease, used_s=0.0)
+    except _DATABASE_AWAY:
+        log.exception("job.database_away", job_id=ids.show("job", lease.claim.job_id))
+
+
+def _let_go(lease: Lease, *, used_s: float) -> None:
+    """Delete what this attempt wrote, if the job has ended without it; if it runs elsewhere, that run sees to it."""
+    claim = lease.claim
+    log.info("job.let_go", job_id=ids.show("job", claim.job_id), attempt=claim.attempt)
+    try:
+        with tenancy.acting(workspace_id=claim.workspace_id):
+            job = Job.objects.select_for_update().get(pk=claim.job_id)
+            if job.attempt == claim.attempt and job.state == State.CANCELLED:
+                claiming.settle(claim, min(claim.estimate_us, round(used_s * 1e6)))
+        if lease.wrote and job.state in ENDED:
+            content.drop_unused(claim.workspace_id, [lease.wrote])
+        drop_staged(job)
+    except (*_DATABASE_AWAY, PartUnavailable) as exc:
+        log.warning("job.left_behind", error=type(exc).__name__)  # the sweeper deletes it
+
+
+def drop_staged(job: Job) -> None:
+    """Delete the objects of an ended job that no asset is made of. Raises StorageUnavailable."""
+    if job.staged and job.state in ENDED:
+        content.drop_unused(job.workspace_id, job.staged)
+        with tenancy.acting(workspace_id=job.workspace_id):
+            Job.objects.filter(pk=job.pk).update(staged=[])

@@ -1,0 +1,219 @@
+"""Takes jobs in and ends them: submit, cancel, and the one place where a job changes its state."""
+
+import hashlib
+import json
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pydantic
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from backend.assets.queries import access_asset
+from backend.core import events, ids, live, queue, trace
+from backend.core.errors import NotFound
+from backend.generations import states
+from backend.generations.errors import InvalidParameters, KeyReused, NotYourJob, WrongDocument
+from backend.generations.models import Job
+from backend.generations.queries import access_job, present
+from backend.generations.states import State, Step
+from backend.projects.models import DocumentKind, Project
+from backend.projects.queries import access_document
+from backend.workspaces.queries import role_in
+from backend.workspaces.rights import Act, may
+from collab import edits
+from inference.contracts import Task, task_named
+
+
+def submit(
+    project: Project,
+    *,
+    task: str,
+    input_asset_id: uuid.UUID,
+    parameters: dict[str, Any],
+    by: uuid.UUID,
+    document_id: uuid.UUID | None = None,
+    element_id: str | None = None,
+    idempotency_key: str | None = None,
+) -> Job:
+    """Queue a job. The caller has shown the right EDIT, so the transaction is in the workspace.
+
+    Idempotent under `idempotency_key` (of one person in one workspace): the same request answers with the same job.
+
+    Raises:
+        UnknownTask, InvalidParameters, PictureTooLarge, WrongDocument, NotFound: nothing was queued.
+        KeyReused: the key came with another request before.
+    """
+    digest = _digest([project.id, task, input_asset_id, parameters, document_id, element_id])
+    known = _replayed(project, by, idempotency_key, digest)
+    if known:
+        return known
+    contract = task_named(task)
+    checked = _check_parameters(contract, parameters)
+    asset = access_asset(by, input_asset_id)
+    if asset.project_id != project.id:
+        raise NotFound("There is no such asset in this project.")
+    contract.check_size(width=asset.width, height=asset.height)
+    if document_id:
+        _check_document(project, document_id, by)
+    job = Job(
+        id=ids.new_id(),
+        workspace_id=project.workspace_id,
+        project=project,
+        person_id=by,
+        task=contract.name,
+        task_version=contract.version,
+        parameters=checked.model_dump(mode="json"),
+        input_asset=asset,
+        document_id=document_id,
+        element_id=element_id,
+        idempotency_key=idempotency_key,
+        request_digest=digest,
+        traceparent=trace.current(),
+        estimate_us=round(1e6 * contract.cost_s(asset.width, asset.height, checked)),
+    )
+    try:
+        with transaction.atomic():
+            job.save(force_insert=True)
+    except IntegrityError:
+        winner = _replayed(project, by, idempotency_key, digest)  # two at once under one key
+        if winner is None:
+            raise
+        return winner
+    job.refresh_from_db(fields=["created_at", "not_before"])
+    tell(job, "job.submitted", asset_id=asset.id)
+    queue.enqueue("generations.run_next")
+    return job
+
+
+def _digest(request: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _replayed(project: Project, by: uuid.UUID, key: str | None, digest: str) -> Job | None:
+    if key is None:
+        return None
+    known = Job.objects.filter(workspace_id=project.workspace_id, person_id=by, idempotency_key=key).first()
+    if known and known.request_digest != digest:
+        raise KeyReused("This Idempotency-Key was used for another request. Make a new key for each new request.")
+    return known
+
+
+def _check_parameters(contract: Task, parameters: dict[str, Any]) -> pydantic.BaseModel:
+    try:
+        return contract.parameters.model_validate(parameters)
+    except pydantic.ValidationError as exc:
+        fields = [
+            {"field": ".".join(["parameters", *map(str, error["loc"])]), "detail": error["msg"]}
+            for error in exc.errors(include_url=False, include_input=False)
+        ]
+        detail = "; ".join(f"{field['field']}: {field['detail']}" for field in fields)
+        raise InvalidParameters(detail, fields=fields) from exc
+
+
+def _check_document(project: Project, document_id: uuid.UUID, by: uuid.UUID) -> None:
+    document = access_document(by, document_id, Act.EDIT)
+    if document.project_id != project.id:
+        raise WrongDocument("The document is in another project than the job.")
+    if document.kind != DocumentKind.BOARD:
+        raise WrongDocument("Results are placed on boards; this document is none.")
+
+
+def cancel(job_id: uuid.UUID, *, by: uuid.UUID) -> Job:
+    """End the job now. Its worker finds its lease gone within a fifth of a second, and stops Triton's work. Idempotent.
+
+    Raises:
+        NotFound, Forbidden; NotYourJob: another person's, by somebody who does not manage the workspace.
+        StepNotPossible: it has succeeded or failed already.
+    """
+    access_job(by, job_id, Act.EDIT)
+    job = Job.objects.select_for_update().get(pk=job_id)
+    if job.person_id != by and not may(role_in(by, job.workspace_id) or "", Act.MANAGE):
+        raise NotYourJob("Only the person who started a job, or who manages the workspace, may cancel it.")
+    if job.state == State.CANCELLED:
+        return job
+    advance(job, Step.CANCEL)
+    tell(job, "job.cancelled", asset_id=job.input_asset_id, person_id=by)
+    return job
+
+
+def undo_edit(document_id: uuid.UUID, edit_id: uuid.UUID, *, by: uuid.UUID) -> bool:
+    """Take back an edit that was made on behalf of `by`. Idempotent: False when it was undone already.
+
+    Raises:
+        NotFound, Forbidden: no such document or edit, somebody else's, or no right to edit.
+    """
+    document = access_document(by, document_id, Act.EDIT)
+    undone = edits.undo(edit_id, person_id=by)
+    if undone:
+        shown = ids.show("doc", document.id)
+        events.record(
+            "edit.undone",
+            workspace_id=document.workspace_id,
+            resource=shown,
+            person_id=by,
+            data={
+                "project_id": ids.show("prj", document.project_id),
+                "document_id": shown,
+                "edit_id": ids.show("edt", edit_id),
+                "tool": "undo",
+            },
+        )
+    return undone
+
+
+def advance(job: Job, step: Step, **fields: Any) -> None:
+    """Take `step` with the job's row, which the caller has locked, and write `fields` with it. Raises StepNotPossible."""
+    job.state = states.after(job.state, step).value
+    if job.state in states.ENDED:
+        fields["finished_at"] = timezone.now()
+    for name, value in fields.items():
+        setattr(job, name, value)
+    job.save(update_fields=["state", *fields])
+
+
+def tell(
+    job: Job, kind: str, *, asset_id: uuid.UUID | None, person_id: uuid.UUID | None = None, **data: str | None
+) -> None:
+    """Record what became of the job, and show it to open pages, on the commit of the open transaction."""
+    shown, project = ids.show("job", job.id), ids.show("prj", job.project_id)
+    events.record(
+        kind,
+        workspace_id=job.workspace_id,
+        resource=shown,
+        person_id=person_id or job.person_id,
+        data={
+            "project_id": project,
+            "job_id": shown,
+            "task": job.task,
+            "asset_id": ids.show("ast", asset_id) if asset_id else None,
+            "document_id": ids.show("doc", job.document_id) if job.document_id else None,
+            **data,
+        },
+    )
+    live.publish(project, "job", present(job))
+
+
+def put_back(job: Job, error: dict[str, str], *, lost: bool) -> None:
+    """After a fault that passes, or a lost worker: queue the locked job again after its back-off, or fail it at the limit."""
+    job.losses += int(lost)
+    if not states.may_try_again(tries=job.attempt, losses=job.losses):
+        fail(job, error)
+        return
+    wait = timedelta(seconds=0 if lost else states.back_off_s(job.attempt))
+    advance(
+        job,
+        Step.PUT_BACK,
+        losses=job.losses,
+        not_before=timezone.now() + wait,
+        lease_until=None,
+        progress_done=0,
+    )
+    live.publish(ids.show("prj", job.project_id), "job", present(job))
+
+
+def fail(job: Job, error: dict[str, str]) -> None:
+    """End the locked job without a result."""
+    advance(job, Step.FAIL, error=error, losses=job.losses)
+    tell(job, "job.failed", asset_id=job.input_asset_id, code=error["code"])
