@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import structlog
-import tritonclient.grpc.aio as triton
+import tritonclient.grpc.aio as triton  # type: ignore[import-untyped]  # the package ships no types
 from django.conf import settings
 from pydantic import BaseModel
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
 from backend.core import trace
 from inference import tiles
@@ -207,7 +207,7 @@ class Client:
             async with asyncio.TaskGroup() as runners:
                 for _ in range(min(self._in_flight, len(plan))):
                     runners.create_task(take_turns())
-        except* Exception as group:
+        except ExceptionGroup as group:
             raise group.exceptions[0] from group.exceptions[0].__cause__
         if len({(answer.digest, answer.dtype) for answer in answers}) != 1:
             raise InferenceFailed("The model was replaced in the middle of the run. Run it again.")

@@ -12,15 +12,13 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from inference.networks import NotFinite
+
 BLOCKS = 6
 RADIUS = 1 + 3 * BLOCKS + 1 + 1  # pixels: each 3x3 convolution sees one further
 
 Halo = tuple[int, int, int, int]  # top, bottom, left, right: rows and columns of the input that are only context
 NO_HALO: Halo = (0, 0, 0, 0)
-
-
-class NotFinite(Exception):
-    """The network gave NaN or infinity."""
 
 
 def _go_on() -> None:
@@ -70,11 +68,12 @@ class Span(nn.Module):
         state = load_file(weights)
         network = cls(channels=state["conv_1.weight"].shape[0])
         network.load_state_dict(state)
-        network = network.to(device=device, memory_format=torch.channels_last).to(dtype)
-        for name in ("conv_1", "upsampler"):
-            getattr(network, name).float()
-        network.mean = state["mean"].to(device)
-        return network.eval().requires_grad_(False)
+        network.to(device)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a form that torch's stubs lack
+        for name, child in network.named_children():
+            child.to(torch.float32 if name in ("conv_1", "upsampler") else dtype)
+        network.eval().requires_grad_(False)
+        return network
 
     def forward(self, x: Tensor, halo: Halo = NO_HALO, check: Callable[[], None] = _go_on) -> Tensor:
         """(batch, 3, H, W) float32 in [0, 1] → (batch, 3, scale·h, scale·w) float32, not clamped; h x w is without halo.
@@ -83,26 +82,23 @@ class Span(nn.Module):
         much as one of 11. `check` is called between blocks; what it raises ends the run there.
         """
         body = self.conv_cat.weight.dtype
-        head = self.conv_1((x - self.mean) * 255.0).to(body)
-        first_result = first = y = head
+        head = y = self.conv_1((x - self.mean) * 255.0).to(body)
+        before = margin = RADIUS
+        first = y
         for n in range(1, BLOCKS + 1):
             check()
-            y, first = self.get_submodule(f"block_{n}")(y)
-            reach = RADIUS - 1 - 3 * n
-            first = _trim(first, halo, reach + 3, reach)
-            y = _trim(y, halo, reach + 3 if n > 1 else RADIUS, reach).contiguous(memory_format=torch.channels_last)
-            first_result = y if n == 1 else first_result
+            y, activation = self.get_submodule(f"block_{n}")(y)
+            before, margin = margin, RADIUS - 1 - 3 * n
+            y = _trim(y, halo, before, margin).contiguous(memory_format=torch.channels_last)
+            first = y if n == 1 else first
         check()
-        joined = torch.cat(
-            [
-                _trim(head, halo, RADIUS, 1),
-                _trim(self.conv_2(y), halo, 2, 1),
-                _trim(first_result, halo, RADIUS - 4, 1),
-                _trim(first, halo, 2, 1),
-            ],
-            dim=1,
-        )
-        wide = F.pixel_shuffle(self.upsampler(self.conv_cat(joined).float()), self.scale)
+        joined = [
+            _trim(head, halo, RADIUS, 1),
+            _trim(self.conv_2(y), halo, margin, 1),
+            _trim(first, halo, RADIUS - 4, 1),
+            _trim(activation, halo, before, 1),
+        ]
+        wide = F.pixel_shuffle(self.upsampler(self.conv_cat(torch.cat(joined, dim=1)).float()), self.scale)
         return _without(wide, tuple(self.scale * (1 if side >= RADIUS else side) for side in halo))
 
     @torch.inference_mode()
@@ -113,7 +109,8 @@ class Span(nn.Module):
         if not torch.isfinite(y.sum()):
             raise NotFinite("the network gave numbers that are not finite")
         y = (y.clamp(0.0, 1.0) * 255.0).round_().to(torch.uint8)
-        return y[0].permute(1, 2, 0).contiguous().cpu()
+        rows_first: Tensor = y[0].permute(1, 2, 0).contiguous().cpu()
+        return rows_first
 
 
 def _trim(x: Tensor, halo: Halo, margin: int, reach: int) -> Tensor:

@@ -18,11 +18,12 @@ from typing import Any
 # The stub starts Python isolated, deaf to PYTHONPATH: what it says must be put in place before anything is imported.
 sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
 
-import torch  # noqa: E402  # see above
-import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]  # noqa: E402  # given by Triton's stub
-from torch.utils.dlpack import from_dlpack  # noqa: E402  # see above
+import torch
+import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]  # given by Triton's stub
+from torch.utils.dlpack import from_dlpack
 
-from inference.networks.weights import digest  # noqa: E402  # see above
+from inference.networks import NotFinite
+from inference.networks.weights import digest
 
 IDLE_S = 5.0  # after so long without a tile the heap goes back to the system
 
@@ -73,13 +74,13 @@ class TritonPythonModel:
             report = {"compute_s": compute_s, "digest": self._digest, "dtype": self._dtype}
             tensors = [_tensor("RESULT", result), _tensor("REPORT", _as_bytes(report))]
             return pb_utils.InferenceResponse(output_tensors=tensors)
-        except Refused as exc:
-            outcome = "refused"
+        except (Refused, NotFinite) as exc:
+            outcome = "refused"  # the client does not ask again for what would fail again
             return _failed(pb_utils.TritonError.INVALID_ARG, str(exc))
         except Cancelled:
             outcome = "cancelled"
             return _failed(pb_utils.TritonError.CANCELLED, "cancelled")
-        except Exception as exc:  # the edge of this process: the caller gets the reason, the next tile a living model
+        except Exception as exc:  # noqa: BLE001  # the process's edge: the next tile must find a living model
             outcome = type(exc).__name__
             return _failed(pb_utils.TritonError.INTERNAL, f"{type(exc).__name__}: {exc}")
         finally:
