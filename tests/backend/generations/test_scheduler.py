@@ -1,0 +1,184 @@
+"""Fair shares of compute, by simulation against the bounds of start-time fair queueing."""
+
+import random
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.generations.scheduler import Shares, Waiting, order
+
+S = 1_000_000  # µs
+
+
+def person(number: int, workspace: int = 0) -> tuple[uuid.UUID, uuid.UUID]:
+    return uuid.UUID(int=1000 + workspace), uuid.UUID(int=2000 + 100 * workspace + number)
+
+
+@dataclass
+class World:
+    """One machine that runs one job at a time, taking always the scheduler's first."""
+
+    queues: dict = field(default_factory=lambda: defaultdict(list))
+    shares: Shares = field(default_factory=Shares)
+    served: dict = field(default_factory=lambda: defaultdict(int))
+    now_us: int = 0
+    made: int = 0
+    ended: list = field(default_factory=list)
+
+    def submit(self, who, cost_us: int, *, estimate_us: int | None = None) -> uuid.UUID:
+        self.made += 1
+        job_id = uuid.UUID(int=self.made)
+        self.queues[who].append((job_id, cost_us, estimate_us if estimate_us is not None else cost_us, self.now_us))
+        return job_id
+
+    def step(self) -> None:
+        heads = [Waiting(queue[0][0], *who, queue[0][2]) for who, queue in self.queues.items() if queue]
+        ordered, self.shares = order(heads, self.shares)
+        first = ordered[0]
+        who = (first.workspace_id, first.person_id)
+        job_id, cost_us, estimate_us, submitted_us = self.queues[who].pop(0)
+        self.shares = self.shares.charged(first.flows, estimate_us)
+        self.now_us += cost_us
+        self.shares = self.shares.charged(first.flows, cost_us - estimate_us)
+        self.served[who] += cost_us
+        self.ended.append((who, job_id, self.now_us - submitted_us))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(1, 50), min_size=40, max_size=40), min_size=2, max_size=4))
+def test_people_who_all_wait_get_equal_compute(costs):
+    """At every moment two people who both wait differ by at most one of their largest jobs each (SFQ's bound)."""
+    world = World()
+    people = [person(n) for n in range(len(costs))]
+    for who, jobs in zip(people, costs, strict=True):
+        for cost in jobs:
+            world.submit(who, cost)
+    while all(world.queues[who] for who in people):
+        world.step()
+        served = [world.served[who] for who in people]
+        assert max(served) - min(served) <= 2 * max(map(max, costs))
+
+
+def test_dear_jobs_weigh_what_they_cost():
+    """A workspace whose jobs cost ten times as much gets half of the compute, where turns by count would give it 10/11."""
+    world = World()
+    dear, cheap = person(0, workspace=1), person(0, workspace=2)
+    for _ in range(100):
+        world.submit(dear, 10 * S)
+    for _ in range(1000):
+        world.submit(cheap, 1 * S)
+    while world.queues[dear] and world.queues[cheap]:
+        world.step()
+    assert abs(world.served[dear] / (world.served[dear] + world.served[cheap]) - 0.5) < 0.01
+
+
+def test_a_workspace_of_many_people_gets_no_more():
+    """Shares go to workspaces first, so ten people in one weigh as much as one in another."""
+    world = World()
+    alone = person(0, workspace=1)
+    crowd = [person(n, workspace=2) for n in range(10)]
+    for who in [alone, *crowd]:
+        for _ in range(200):
+            world.submit(who, 1 * S)
+    for _ in range(200):
+        world.step()
+    assert abs(world.served[alone] - 100 * S) <= S
+
+
+def test_a_light_person_waits_for_no_ones_batch():
+    """One job beside 500 queued ones waits for what is under way and one more, not for the batch."""
+    world = World()
+    heavy, light = person(0), person(1)
+    for _ in range(500):
+        world.submit(heavy, 2 * S)
+    for _ in range(50):
+        world.step()
+    job = world.submit(light, 1 * S)
+    world.step()
+    world.step()
+    assert job in [job_id for _who, job_id, _waited in world.ended]
+
+
+def test_idleness_saves_nothing_up():
+    """Who comes back after a long absence shares evenly from then on, and does not take the machine for itself."""
+    world = World()
+    steady, absent = person(0), person(1)
+    world.submit(absent, 1 * S)
+    for _ in range(400):
+        world.submit(steady, 1 * S)
+    for _ in range(200):
+        world.step()
+    for _ in range(100):
+        world.submit(absent, 1 * S)
+    before = dict(world.served)
+    for _ in range(100):
+        world.step()
+    assert abs((world.served[absent] - before[absent]) - 50 * S) <= S
+
+
+def test_absence_costs_nothing_either():
+    """Who used much while nobody else waited is not made to pay for it later."""
+    world = World()
+    early, late = person(0), person(1)
+    for _ in range(300):
+        world.submit(early, 1 * S)
+    for _ in range(200):
+        world.step()
+    for _ in range(100):
+        world.submit(late, 1 * S)
+    before = dict(world.served)
+    for _ in range(100):
+        world.step()
+    assert abs((world.served[early] - before[early]) - 50 * S) <= S
+
+
+def test_wrong_estimates_are_made_good():
+    """Who estimates a tenth of the cost gets no more compute for it: the clock is corrected when the job ends."""
+    world = World()
+    honest, sly = person(0), person(1)
+    for _ in range(300):
+        world.submit(honest, 2 * S)
+        world.submit(sly, 2 * S, estimate_us=S // 5)
+    for _ in range(200):
+        world.step()
+    assert abs(world.served[honest] - world.served[sly]) <= 4 * S
+
+
+def test_weights_are_kept():
+    """A workspace of weight 3 gets three times the compute of one of weight 1."""
+    big, small = person(0, workspace=1), person(0, workspace=2)
+    world = World(shares=Shares(weights={(big[0], None): 3.0}))
+    for _ in range(400):
+        world.submit(big, 1 * S)
+        world.submit(small, 1 * S)
+    for _ in range(400):
+        world.step()
+    assert abs(world.served[big] - 300 * S) <= 2 * S
+
+
+def test_several_machines_do_not_go_to_one_person():
+    """Claims made while nothing has ended yet are already charged by their estimates."""
+    world = World()
+    rng = random.Random(1)
+    people = [person(n) for n in range(4)]
+    for who in people:
+        for _ in range(4):
+            world.submit(who, rng.randrange(1, 3) * S)
+    claimed = []
+    for _ in range(4):
+        heads = [Waiting(queue[0][0], *who, queue[0][2]) for who, queue in world.queues.items() if queue]
+        ordered, world.shares = order(heads, world.shares)
+        world.shares = world.shares.charged(ordered[0].flows, ordered[0].cost_us)
+        world.queues[(ordered[0].workspace_id, ordered[0].person_id)].pop(0)
+        claimed.append(ordered[0].person_id)
+    assert len(set(claimed)) == 4
+
+
+def test_equal_clocks_go_by_age():
+    """Where nobody has had anything the oldest job is first."""
+    heads = [Waiting(uuid.UUID(int=n), *person(n), S) for n in (3, 1, 2)]
+    ordered, _shares = order(heads, Shares())
+    assert [job.job_id.int for job in ordered] == [1, 2, 3]
