@@ -61,7 +61,7 @@ class Pace:
 
 def connect(dsn: str, *, name: str) -> psycopg.Connection[tuple[Any, ...]]:
     """A direct connection (no pooler between, for locks and LISTEN are the session's) that notices a dead server."""
-    return psycopg.connect(
+    connection = psycopg.connect(
         dsn,
         autocommit=True,
         application_name=name,
@@ -70,8 +70,9 @@ def connect(dsn: str, *, name: str) -> psycopg.Connection[tuple[Any, ...]]:
         keepalives_interval=2,
         keepalives_count=3,
         tcp_user_timeout=10_000,
-        options="-c statement_timeout=10000",
     )
+    connection.execute("SET statement_timeout = '10s'")
+    return connection
 
 
 def in_order(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -134,12 +135,22 @@ def prune(connection: psycopg.Connection[tuple[Any, ...]], *, keep_days: int) ->
 class Relay:
     """One process of the relay: waits to be the leader, leads, and waits again after any fault."""
 
-    def __init__(self, dsn: str, valkey: redis.Redis, *, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        valkey: redis.Redis,
+        *,
+        pace: Pace | None = None,
+        sweepers: Mapping[str, float] = SWEEPERS,
+        lock: int = LEADER_LOCK,
+    ) -> None:
         self._dsn = dsn
         self._valkey = valkey
         self._pace = pace or Pace()
+        self._sweepers = sweepers
+        self._lock = lock
         self._stopping = threading.Event()
-        self._sweep_at = dict.fromkeys(SWEEPERS, 0.0)
+        self._sweep_at = dict.fromkeys(sweepers, 0.0)
         self._prune_at = 0.0
 
     def stop(self) -> None:
@@ -164,7 +175,7 @@ class Relay:
 
     def _wait_and_lead(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         while not self._stopping.is_set():
-            locked = connection.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK]).fetchone()
+            locked = connection.execute("SELECT pg_try_advisory_lock(%s)", [self._lock]).fetchone()
             if locked and locked[0]:
                 return self._lead(connection)
             self._stopping.wait(self._pace.poll_s)
@@ -184,7 +195,7 @@ class Relay:
 
     def _do_chores(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         now = time.monotonic()
-        for sweeper, every_s in SWEEPERS.items():
+        for sweeper, every_s in self._sweepers.items():
             if now >= self._sweep_at[sweeper]:
                 self._sweep_at[sweeper] = now + every_s
                 with trace.continued(None):

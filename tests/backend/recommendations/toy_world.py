@@ -13,7 +13,7 @@ Habits = Callable[[Context], dict[str, float]]
 
 
 def habits(seed: int, *, order: int, tools: Sequence[str] = TOOLS, sure: float = 0.6) -> Habits:
-    """After each context of `order` acts one tool follows with probability `sure`, the others share the rest unevenly."""
+    """After each context of `order` acts one tool follows with probability `sure`; the others share the rest."""
 
     def chances(context: Context) -> dict[str, float]:
         chance = random.Random(f"{seed} {context[max(len(context) - order, 0) :]}")
@@ -57,7 +57,7 @@ def teach(recommender: Recommender, who: Person, acts: int, *, begin_s: float = 
 
 @dataclass(frozen=True)
 class Marks:
-    """How well a recommender foresaw a walk: share of acts where its first choice was the world's, and NDCG / oracle's."""
+    """How well a walk was foreseen: share of acts whose first choice was the world's, and NDCG over the oracle's."""
 
     top1: float
     ndcg: float
@@ -77,5 +77,5 @@ def examine(recommender: Recommender, who: Person, acts: int, *, begin_s: float)
 
 
 def _gain(ranked: list[str], truth: dict[str, float]) -> float:
-    """Discounted cumulative gain, the gain being the chance that the act comes. Source: Järvelin and Kekäläinen 2002."""
+    """Discounted cumulative gain, where an act gains its chance to come. Source: Järvelin and Kekäläinen 2002."""
     return sum(truth[tool] / math.log2(place + 2) for place, tool in enumerate(ranked))
