@@ -13,6 +13,7 @@ class Canvas implements Scene {
   shown = 0;
   elements = () => this.list;
   held = () => this.busy;
+  unborn = (element: SceneElement) => (element as El).text === "";
   show(elements: readonly SceneElement[]) {
     this.shown += 1;
     this.list = [...elements] as El[];
@@ -166,6 +167,16 @@ describe("binding", () => {
     sync(ada, bo);
     (bo.canvas.get("l1").points as number[][]).push([1, 1]);
     expect(bo.elements.get("l1")!.get("points")).toEqual([[0, 0]]);
+  });
+
+  test("a text that has no letter yet is not written", () => {
+    const [ada] = pair();
+    ada.canvas.add("t1", { text: "" });
+    ada.binding.push();
+    expect(ada.elements.size).toBe(0);
+    ada.canvas.change("t1", { text: "N" });
+    ada.binding.push();
+    expect(ada.elements.size).toBe(1);
   });
 
   test("any interleaving of pushes and syncs converges", () => {

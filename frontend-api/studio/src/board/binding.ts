@@ -32,6 +32,8 @@ export interface Scene {
   mutate(element: SceneElement, changes: Record<string, unknown>): void;
   /** Ids of the elements that a gesture holds now (drawn, dragged, typed into). */
   held(): ReadonlySet<string>;
+  /** True for a new element that is nothing yet (a click without a drag, an empty text): it is not written. */
+  unborn(element: SceneElement): boolean;
 }
 
 type Entry = Y.Map<unknown>;
@@ -126,7 +128,7 @@ export class BoardBinding {
 
   private moved(element: SceneElement): boolean {
     const agreed = this.agreed.get(element.id);
-    if (agreed === undefined) return !element.isDeleted;
+    if (agreed === undefined) return !element.isDeleted && !this.scene.unborn(element);
     return agreed.version !== element.version || agreed.versionNonce !== element.versionNonce;
   }
 

@@ -1,0 +1,55 @@
+/** Hides who is signed in and which page is shown. */
+import { type Me, ApiError } from "@atelier/sdk";
+import { Suspense, lazy, useEffect } from "react";
+import { HomePage } from "../pages/HomePage";
+import { MembersPage } from "../pages/MembersPage";
+import { ProjectPage } from "../pages/ProjectPage";
+import { SignInPage } from "../pages/SignInPage";
+import { Notice, Spinner, Trouble } from "../ui/parts";
+import { getMe } from "./api";
+import { useQuery } from "./query";
+import { type Route, navigate, parse, usePath } from "./router";
+import { fetchOrKept } from "./session";
+import { Toasts } from "./toasts";
+
+const BoardPage = lazy(() => import("../board/BoardPage"));
+
+export function App() {
+  const route = parse(usePath());
+  return (
+    <>
+      {route.page === "sign-in" ? <SignInPage /> : <SignedIn route={route} />}
+      <Toasts />
+    </>
+  );
+}
+
+function SignedIn({ route }: { route: Route }) {
+  const me = useQuery("me", () => fetchOrKept<Me>("me", getMe));
+  const signedOut = me.error instanceof ApiError && me.error.status === 401;
+  useEffect(() => {
+    if (signedOut) navigate(signInPath(), { replace: true });
+  }, [signedOut]);
+  if (me.data !== null) return <Page route={route} me={me.data} />;
+  if (me.error !== null && !signedOut) return <Trouble error={me.error} onRetry={me.reload} />;
+  return <Spinner label="Opening Atelier" />;
+}
+
+export function signInPath(): string {
+  const here = location.pathname;
+  return here === "/" ? "/sign-in" : `/sign-in?next=${encodeURIComponent(here)}`;
+}
+
+function Page({ route, me }: { route: Route; me: Me }) {
+  if (route.page === "home") return <HomePage me={me} />;
+  if (route.page === "project") return <ProjectPage me={me} projectId={route.id} />;
+  if (route.page === "members") return <MembersPage me={me} workspaceId={route.id} />;
+  if (route.page === "board") {
+    return (
+      <Suspense fallback={<Spinner label="Opening the board" />}>
+        <BoardPage key={route.id} me={me} documentId={route.id} />
+      </Suspense>
+    );
+  }
+  return <Notice title="There is nothing here">The address may have a typing mistake in it.</Notice>;
+}

@@ -1,0 +1,52 @@
+/** Hides the address bar: five kinds of page, links without a reload. */
+import { type AnchorHTMLAttributes, type MouseEvent, useSyncExternalStore } from "react";
+
+export type Route =
+  | { page: "home" }
+  | { page: "sign-in" }
+  | { page: "project"; id: string }
+  | { page: "members"; id: string }
+  | { page: "board"; id: string }
+  | { page: "unknown" };
+
+export function parse(path: string): Route {
+  const [first, id, more] = path.split("/").filter(Boolean);
+  if (first === undefined) return { page: "home" };
+  if (first === "sign-in" && id === undefined) return { page: "sign-in" };
+  if (id !== undefined && first === "p") return { page: "project", id };
+  if (id !== undefined && first === "d") return { page: "board", id };
+  if (id !== undefined && first === "w" && more === "members") return { page: "members", id };
+  return { page: "unknown" };
+}
+
+const listeners = new Set<() => void>();
+const tell = () => listeners.forEach((listener) => listener());
+window.addEventListener("popstate", tell);
+
+export function navigate(to: string, { replace = false }: { replace?: boolean } = {}): void {
+  if (replace) history.replaceState(null, "", to);
+  else history.pushState(null, "", to);
+  window.scrollTo(0, 0);
+  tell();
+}
+
+export function usePath(): string {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => location.pathname,
+  );
+}
+
+export function Link({ href, onClick, ...rest }: AnchorHTMLAttributes<HTMLAnchorElement> & { href: string }) {
+  const follow = (event: MouseEvent<HTMLAnchorElement>) => {
+    onClick?.(event);
+    const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+    if (event.defaultPrevented || !plain) return;
+    event.preventDefault();
+    navigate(href);
+  };
+  return <a href={href} onClick={follow} {...rest} />;
+}

@@ -1,0 +1,216 @@
+/** The board: the canvas, the studio's marks over it, the bar above, the panel beside. */
+import type { Asset, Me, Project, Suggestion } from "@atelier/sdk";
+import { Excalidraw, Footer, MainMenu } from "@excalidraw/excalidraw";
+import "@excalidraw/excalidraw/index.css";
+import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
+import { type ChangeEvent, type DragEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { getAsset, getSuggestions, listAssets } from "../app/api";
+import { useQuery } from "../app/query";
+import { useStore } from "../app/store";
+import { useTheme } from "../app/theme";
+import { toast, toastError } from "../app/toasts";
+import { Members } from "../pages/Members";
+import "../styles/board.css";
+import { Icon } from "../ui/Icon";
+import { Dialog } from "../ui/parts";
+import type { Acts } from "./acts";
+import { Controller } from "./controller";
+import { Header } from "./Header";
+import { toScene } from "./insert";
+import { useBoardKeys } from "./keys";
+import { Overlay } from "./Overlay";
+import { ASSET_DRAG, Panel } from "./Panel";
+import type { BoardSession } from "./session";
+import { Shortcuts } from "./Shortcuts";
+import { photosIn } from "./uploads";
+
+interface Props {
+  me: Me;
+  project: Project | null;
+  session: BoardSession;
+  acts: Acts;
+}
+
+const PHOTO_TYPES = "image/jpeg,image/png,image/webp,image/gif,image/tiff,image/avif";
+const TOOLS = { draw: "freedraw", rectangle: "rectangle", arrow: "arrow", text: "text" } as const;
+
+export function Board({ me, project, session, acts }: Props) {
+  const theme = useTheme();
+  const [api, setApi] = useState<ExcalidrawImperativeAPI | null>(null);
+  const [panelOpen, setPanelOpen] = useState(() => window.innerWidth > 900);
+  const [dialog, setDialog] = useState<"members" | "shortcuts" | null>(null);
+  const picker = useRef<HTMLInputElement>(null);
+  const role = me.workspaces.find((workspace) => workspace.id === project?.workspace_id)?.role;
+  const readOnly = role === "viewer" || role === "commenter";
+  const projectId = session.document.project_id;
+  const suggestions = useQuery(`suggestions ${projectId}`, () => getSuggestions(projectId) as Promise<{ items: Suggestion[] }>);
+  const assets = useQuery(`assets ${projectId}`, () => listAssets(projectId) as Promise<{ items: Asset[] }>);
+
+  const controller = useMemo(() => (api === null ? null : new Controller(api, session, acts, me)), [api, session, acts, me]);
+  useEffect(() => controller?.start({ onSuggestions: suggestions.reload, onAssets: assets.reload }), [controller, suggestions.reload, assets.reload]);
+
+  const placeAsset = useCallback(
+    (assetId: string, at?: { x: number; y: number }) => {
+      (getAsset(assetId) as Promise<Asset>).then((asset) => controller?.place(asset, "place_asset", at), toastError);
+    },
+    [controller],
+  );
+  const enhanceSelected = useCallback(() => {
+    const photo = controller?.model.get().photo ?? null;
+    if (photo === null) toast("Choose a photo on the board first, then enhance it.");
+    else void controller?.jobs.enhance(photo.assetId, photo.elementId);
+  }, [controller]);
+  const pick = useCallback(() => picker.current?.click(), []);
+  const activate = (tool: string) => {
+    if (tool === "image") pick();
+    else if (tool === "enhance") enhanceSelected();
+    else if (tool === "undo") void controller?.undo();
+    else if (tool in TOOLS) api?.setActiveTool({ type: TOOLS[tool as keyof typeof TOOLS] });
+  };
+  const togglePanel = useCallback(() => setPanelOpen((open) => !open), []);
+  const help = useCallback(() => setDialog("shortcuts"), []);
+  useBoardKeys(controller, { pick, help, togglePanel, enhance: enhanceSelected, readOnly });
+
+  const drop = (event: DragEvent<HTMLDivElement>) => {
+    const assetId = event.dataTransfer.getData(ASSET_DRAG);
+    const hasFiles = event.dataTransfer.files.length > 0;
+    if (api === null || (assetId === "" && !hasFiles)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (readOnly) return;
+    const at = toScene(api, event.clientX, event.clientY);
+    if (assetId !== "") return placeAsset(assetId, at);
+    const photos = photosIn(event.dataTransfer);
+    if (photos.length < event.dataTransfer.files.length) toast("Only photos can be dropped on a board.", "error");
+    controller?.uploads.add(photos, at);
+  };
+  const picked = (event: ChangeEvent<HTMLInputElement>) => {
+    controller?.addPhotos([...(event.target.files ?? [])]);
+    event.target.value = "";
+  };
+
+  return (
+    <div className="board">
+      <Header
+        me={me}
+        name={session.document.name}
+        project={project}
+        saved={session.saved}
+        others={session.others}
+        readOnly={readOnly}
+        panelOpen={panelOpen}
+        onPanel={togglePanel}
+        onShare={() => setDialog("members")}
+        onHelp={help}
+      />
+      <div className="board-main">
+        <div
+          className="canvas"
+          onDropCapture={drop}
+          onDragOverCapture={(event) => event.preventDefault()}
+          onPointerDownCapture={() => session.gestureStarts()}
+          onPointerLeave={() => session.setPointer(null)}
+        >
+          <Excalidraw
+            excalidrawAPI={setApi}
+            theme={theme}
+            name={session.document.name}
+            isCollaborating
+            viewModeEnabled={readOnly}
+            aiEnabled={false}
+            validateEmbeddable={false}
+            onChange={controller?.onChange}
+            onPointerUpdate={controller?.onPointer}
+            onPointerUp={controller?.onPointerUp}
+            UIOptions={{
+              canvasActions: { loadScene: false, saveToActiveFile: false, export: false, toggleTheme: false, changeViewBackgroundColor: false },
+              tools: { image: false },
+            }}
+            renderTopRightUI={() =>
+              readOnly ? null : (
+                <button type="button" className="button photo-button" onClick={pick} title="Add a photo (9)">
+                  <Icon name="photo" size={16} />
+                  Photo
+                </button>
+              )
+            }
+          >
+            <MainMenu>
+              <MainMenu.DefaultItems.SaveAsImage />
+              <MainMenu.DefaultItems.SearchMenu />
+              <MainMenu.Item onSelect={help} shortcut="?">
+                Keyboard shortcuts
+              </MainMenu.Item>
+            </MainMenu>
+            <Footer>
+              <UndoButtons session={session} controller={controller} />
+            </Footer>
+          </Excalidraw>
+          {controller !== null && api !== null && (
+            <>
+              <Hint controller={controller} readOnly={readOnly} />
+              <Overlay
+                api={api}
+                model={controller.model}
+                others={session.others}
+                ghosts={controller.uploads.ghosts}
+                onEnhance={(assetId, elementId) => void controller.jobs.enhance(assetId, elementId)}
+                onCancel={(jobId) => void controller.jobs.cancel(jobId)}
+                onInspect={() => setPanelOpen(true)}
+              />
+            </>
+          )}
+        </div>
+        {panelOpen && controller !== null && (
+          <Panel
+            model={controller.model}
+            suggestions={suggestions}
+            assets={assets}
+            readOnly={readOnly}
+            onAsset={(assetId) => placeAsset(assetId)}
+            onTool={activate}
+            onEnhance={(assetId, elementId) => void controller.enhance(assetId, elementId)}
+            onCancel={(jobId) => void controller.jobs.cancel(jobId)}
+            onPick={pick}
+          />
+        )}
+      </div>
+      <input ref={picker} type="file" accept={PHOTO_TYPES} multiple hidden onChange={picked} data-testid="picker" />
+      {dialog === "members" && project !== null && (
+        <Dialog title="Members" onClose={() => setDialog(null)}>
+          <Members me={me} workspaceId={project.workspace_id} />
+        </Dialog>
+      )}
+      {dialog === "shortcuts" && <Shortcuts onClose={() => setDialog(null)} />}
+    </div>
+  );
+}
+
+function UndoButtons({ session, controller }: { session: BoardSession; controller: Controller | null }) {
+  const { canUndo, canRedo } = useStore(session.undoState);
+  return (
+    <div className="undo-buttons">
+      <button type="button" className="icon-button" aria-label="Undo my last step" title="Undo my last step" disabled={!canUndo} onClick={() => void controller?.undo()}>
+        <Icon name="undo" />
+      </button>
+      <button type="button" className="icon-button" aria-label="Redo" title="Redo" disabled={!canRedo} onClick={() => controller?.redo()}>
+        <Icon name="redo" />
+      </button>
+    </div>
+  );
+}
+
+function Hint({ controller, readOnly }: { controller: Controller; readOnly: boolean }) {
+  const { empty } = useStore(controller.model);
+  if (!empty) return null;
+  return (
+    <div className="hint">
+      <p>{readOnly ? "Nothing here yet." : "Draw, drop a photo, or pick a tool."}</p>
+      {!readOnly && (
+        <p>
+          <kbd>?</kbd> shows the shortcuts
+        </p>
+      )}
+    </div>
+  );
+}

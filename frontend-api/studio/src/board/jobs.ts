@@ -1,0 +1,63 @@
+/** Hides which AI jobs of a project run now, and what became of those that this page has seen. */
+import { type Job, type Me } from "@atelier/sdk";
+import { cancelJob, listJobs, submitEnhance } from "../app/api";
+import { Store } from "../app/store";
+import { toast, toastError } from "../app/toasts";
+
+const LIVE = new Set(["queued", "running"]);
+
+export class Jobs {
+  /** Jobs that run now, oldest first. */
+  readonly live = new Store<readonly Job[]>([]);
+  private readonly opened = Date.now();
+  private readonly told = new Set<string>();
+
+  constructor(
+    private readonly me: Me,
+    private readonly projectId: string,
+    private readonly documentId: string,
+    /** The server edited this board on this person's behalf. */
+    private readonly onResult: (editId: string) => void,
+  ) {}
+
+  async enhance(assetId: string, elementId: string): Promise<void> {
+    const order = { input_asset_id: assetId, document_id: this.documentId, element_id: elementId };
+    try {
+      this.onJob((await submitEnhance(this.projectId, order, crypto.randomUUID())) as Job);
+    } catch (error) {
+      toastError(error);
+    }
+  }
+
+  async cancel(jobId: string): Promise<void> {
+    try {
+      this.onJob((await cancelJob(jobId)) as Job);
+    } catch (error) {
+      toastError(error);
+    }
+  }
+
+  /** What events may have missed while the stream was away. */
+  async refresh(): Promise<void> {
+    const { items } = await listJobs(this.projectId);
+    for (const job of [...(items as Job[])].reverse()) this.onJob(job);
+  }
+
+  onJob(job: Job): void {
+    const rest = this.live.get().filter((other) => other.id !== job.id);
+    if (LIVE.has(job.state)) {
+      if (this.told.has(job.id)) return; // an event overtaken by the one that ended it
+      const old = this.live.get().find((other) => other.id === job.id);
+      const next = old !== undefined && old.progress.done > job.progress.done ? { ...job, progress: old.progress } : job;
+      this.live.set([...rest, next].sort((a, b) => (a.id < b.id ? -1 : 1)));
+      return;
+    }
+    if (rest.length !== this.live.get().length) this.live.set(rest);
+    if (this.told.has(job.id)) return;
+    this.told.add(job.id);
+    const mine = job.created_by === this.me.id && Date.parse(job.finished_at ?? "") >= this.opened - 5_000;
+    if (!mine) return;
+    if (job.state === "failed") toast(job.error?.detail ?? "The photo could not be enhanced. Please try again.", "error");
+    if (job.state === "succeeded" && job.edit_id !== null && job.document_id === this.documentId) this.onResult(job.edit_id);
+  }
+}

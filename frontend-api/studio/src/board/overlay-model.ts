@@ -1,0 +1,63 @@
+/** Hides where on the board the studio's own marks stand: selections of others, job chips, the photo's toolbar. */
+import type { Job } from "@atelier/sdk";
+import { getCommonBounds } from "@excalidraw/excalidraw";
+import type { AppState } from "@excalidraw/excalidraw/types";
+import type { NonDeletedExcalidrawElement } from "@excalidraw/excalidraw/element/types";
+import { isAssetId } from "./files";
+import type { Other } from "./presence";
+
+export interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+export interface SelectedPhoto extends Box {
+  elementId: string;
+  assetId: string;
+}
+
+export interface OverlayModel {
+  photo: SelectedPhoto | null;
+  /** The toolbar hides while a gesture goes on. */
+  quiet: boolean;
+  chips: { job: Job; box: Box | null }[];
+  selections: { clientId: number; name: string; colour: string; boxes: Box[] }[];
+  empty: boolean;
+}
+
+export const EMPTY_OVERLAY: OverlayModel = { photo: null, quiet: true, chips: [], selections: [], empty: false };
+
+export function overlayModel(
+  elements: readonly NonDeletedExcalidrawElement[],
+  state: AppState,
+  jobs: readonly Job[],
+  found: readonly Other[],
+  documentId: string,
+): OverlayModel {
+  const byId = new Map(elements.map((element) => [element.id, element]));
+  const chosen = Object.keys(state.selectedElementIds).filter((id) => byId.has(id));
+  const only = chosen.length === 1 ? byId.get(chosen[0]!) : undefined;
+  const photo = only?.type === "image" && isAssetId(only.fileId) ? { ...boxOf(only), elementId: only.id, assetId: only.fileId as string } : null;
+  const chips = jobs.map((job) => ({ job, box: job.document_id === documentId ? anchor(job, elements, byId) : null }));
+  const selections = found
+    .map(({ clientId, name, colour, selection }) => {
+      const boxes = selection.flatMap((id) => (byId.has(id) ? [boxOf(byId.get(id)!)] : []));
+      return { clientId, name, colour, boxes };
+    })
+    .filter(({ boxes }) => boxes.length > 0);
+  const quiet = state.cursorButton === "down" || state.selectedElementsAreBeingDragged || state.isResizing || state.isRotating;
+  return { photo, quiet, chips, selections, empty: elements.length === 0 && state.newElement === null };
+}
+
+function anchor(job: Job, elements: readonly NonDeletedExcalidrawElement[], byId: ReadonlyMap<string, NonDeletedExcalidrawElement>): Box | null {
+  const named = job.element_id ? byId.get(job.element_id) : undefined;
+  const element = named ?? elements.find((candidate) => candidate.type === "image" && candidate.fileId === (job.input_asset_id as string));
+  return element === undefined ? null : boxOf(element);
+}
+
+function boxOf(element: NonDeletedExcalidrawElement): Box {
+  const [x1, y1, x2, y2] = getCommonBounds([element]);
+  return { x: x1, y: y1, width: x2 - x1, height: y2 - y1 };
+}

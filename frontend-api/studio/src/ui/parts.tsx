@@ -1,0 +1,86 @@
+/** The small parts that every page is made of. */
+import { type ReactNode, useEffect, useRef } from "react";
+import { Link } from "../app/router";
+import { sentence } from "../app/toasts";
+import { toggleTheme, useTheme } from "../app/theme";
+import { Icon } from "./Icon";
+
+export function Avatar({ name, colour, ring = false }: { name: string; colour: string; ring?: boolean }) {
+  const initials = name.split(/\s+/).map((part) => part[0] ?? "").slice(0, 2).join("").toUpperCase();
+  return (
+    <span className={ring ? "avatar ring" : "avatar"} style={{ "--person": colour } as never} title={name} aria-label={name} role="img">
+      {initials}
+    </span>
+  );
+}
+
+export function ThemeToggle() {
+  const dark = useTheme() === "dark";
+  const label = dark ? "Use the light theme" : "Use the dark theme";
+  return (
+    <button type="button" className="icon-button" aria-label={label} title={label} onClick={toggleTheme}>
+      <Icon name={dark ? "sun" : "moon"} />
+    </button>
+  );
+}
+
+export function Spinner({ label }: { label: string }) {
+  return (
+    <div className="spinner" role="status">
+      <span className="spinner-dot" aria-hidden="true" />
+      <span className="visually-hidden">{label}</span>
+    </div>
+  );
+}
+
+export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ReactNode }) {
+  const ref = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    ref.current?.showModal();
+  }, []);
+  return (
+    <dialog
+      ref={ref}
+      className="dialog"
+      aria-label={title}
+      onClose={onClose}
+      onKeyDown={(event) => event.stopPropagation()}
+      onClick={(event) => event.target === ref.current && onClose()}
+    >
+      <header className="dialog-head">
+        <h2>{title}</h2>
+        <button type="button" className="icon-button" aria-label="Close" onClick={onClose}>
+          <Icon name="close" />
+        </button>
+      </header>
+      <div className="dialog-body">{children}</div>
+    </dialog>
+  );
+}
+
+/** A whole page that says one calm thing. */
+export function Notice({ title, children, home = true }: { title: string; children?: ReactNode; home?: boolean }) {
+  return (
+    <main className="notice">
+      <h1>{title}</h1>
+      {children !== undefined && <p>{children}</p>}
+      {home && (
+        <Link href="/" className="button primary">
+          Go to your projects
+        </Link>
+      )}
+    </main>
+  );
+}
+
+export function Trouble({ error, onRetry }: { error: Error; onRetry: () => void }) {
+  return (
+    <div className="trouble" role="alert">
+      <Icon name="alert" />
+      <p>{sentence(error)}</p>
+      <button type="button" className="button" onClick={onRetry}>
+        Try again
+      </button>
+    </div>
+  );
+}
