@@ -50,4 +50,4 @@ class Problem(Schema):
     code: str
 
 
-PROBLEMS = {code: Problem for code in (400, 401, 403, 404, 409, 413, 415, 422, 503)}
+PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422, 503), Problem)

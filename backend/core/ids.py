@@ -33,7 +33,7 @@ def new_id() -> uuid.UUID:
 
 
 def show(prefix: str, value: uuid.UUID) -> str:
-    return str(TypeID.from_uuid(value, prefix))
+    return str(TypeID.from_uuid(uuid_utils.UUID(int=value.int), prefix))
 
 
 def parse(prefix: str, text: str) -> uuid.UUID:

@@ -5,8 +5,6 @@ from functools import cache
 import redis
 import redis.asyncio
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 
 @cache

@@ -68,7 +68,7 @@ def _signed_in(session_key: str) -> uuid.UUID:
     person = get_user(cast(HttpRequest, SimpleNamespace(session=SessionStore(session_key))))
     if not person.is_authenticated:
         raise NotSignedIn
-    return cast(Person, person).id
+    return person.id
 
 
 def _redeem(credential: Credential, document_id: uuid.UUID) -> uuid.UUID:

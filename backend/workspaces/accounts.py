@@ -10,7 +10,7 @@ from backend.workspaces.models import Person
 from backend.workspaces.services import colour_for
 
 
-class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
+class Adapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return bool(settings.ATELIER_SIGN_UP)
 

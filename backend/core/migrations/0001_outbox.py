@@ -35,7 +35,6 @@ GRANT SELECT, UPDATE, DELETE ON core_event TO atelier_system;
 
 class Migration(migrations.Migration):
     initial = True
-    dependencies: list[tuple[str, str]] = []
     operations = [
         migrations.RunSQL(PROTECT, migrations.RunSQL.noop),
         migrations.CreateModel(
