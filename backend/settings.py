@@ -1,7 +1,7 @@
 """Reads the environment once and hides it from all other modules.
 
-A URL that the environment does not set is read from `$ATELIER_VAR/embedded.env`, which `backend.embedded` writes when it
-has started the real program in its place.
+A URL that the environment does not set is read from `$ATELIER_VAR/embedded.env`, which `backend.embedded` writes when
+it has started the real program in its place.
 """
 
 from pathlib import Path
@@ -62,7 +62,7 @@ COLLAB_BACKLOG_BYTES = env.int("COLLAB_BACKLOG_BYTES", 16 * 1024 * 1024)  # of o
 COLLAB_BACKLOG_S = env.float("COLLAB_BACKLOG_S", 120.0)
 JOB_LEASE_S = env.int("JOB_LEASE_S", 6)
 JOB_RUN_TIMEOUT_S = env.int("JOB_RUN_TIMEOUT_S", 300)
-MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", 256 * 1024 * 1024)  # of a job's input: results may be larger than uploads
+MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", 256 * 1024 * 1024)  # of an input: results outgrow uploads
 
 # --- Django
 SECRET_KEY = _needed("ATELIER_SECRET_KEY")

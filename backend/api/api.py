@@ -1,10 +1,8 @@
 """Puts the routers together under /api/v1. Each is named here once."""
 
-from importlib.util import find_spec
-
 from ninja import NinjaAPI
 
-from backend.api import auth, people, problems, projects
+from backend.api import assets, auth, jobs, people, problems, projects, suggestions
 
 api = NinjaAPI(
     title="Atelier",
@@ -14,17 +12,5 @@ api = NinjaAPI(
     urls_namespace="api",
 )
 problems.register(api)
-api.add_router("", people.router)
-api.add_router("", projects.router)
-if find_spec("backend.api.assets"):
-    from backend.api import assets
-
-    api.add_router("", assets.router)
-if find_spec("backend.api.jobs"):
-    from backend.api import jobs
-
-    api.add_router("", jobs.router)
-if find_spec("backend.api.suggestions"):
-    from backend.api import suggestions
-
-    api.add_router("", suggestions.router)
+for room in (people, projects, assets, jobs, suggestions):
+    api.add_router("", room.router)

@@ -92,7 +92,7 @@ def get_document(request: Request, document_id: DocumentId) -> Document:
 
 @router.post("/documents/{document_id}/tickets", response={201: TicketOut, **PROBLEMS}, operation_id="issue_ticket")
 def issue_ticket(request: Request, document_id: DocumentId) -> tuple[int, TicketOut]:
-    """A ticket for programs that can't send the session cookie to the socket. Fetch a new one before each connection."""
+    """For programs that can't send the session cookie to the socket. Fetch a new ticket before each connection."""
     document = queries.access_document(request.person_id, document_id, Act.READ)
     secret, ticket = services.issue_ticket(document, person_id=request.person_id)
     return 201, TicketOut(ticket=secret, expires_at=ticket.expires_at)

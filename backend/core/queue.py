@@ -1,4 +1,4 @@
-"""Enqueues work for the Celery workers by name. The database is the truth: what a broker forgets, a sweeper enqueues again."""
+"""Enqueues work for the workers by name. The database is the truth: what a broker forgets, a sweeper enqueues again."""
 
 import celery
 import kombu.exceptions

@@ -1,4 +1,4 @@
-"""Hides how a transaction is bound to a person and a workspace, so that row-level security lets through only what is theirs."""
+"""Hides how a transaction is bound to a person and a workspace: row-level security then shows only what is theirs."""
 
 import uuid
 from collections.abc import Iterator

@@ -6,6 +6,7 @@ import pytest
 from django.apps import apps
 from django.db import connection, transaction
 from django.db.utils import ProgrammingError
+from psycopg import sql
 
 from backend.core import tenancy
 from backend.core.ids import new_id
@@ -55,7 +56,7 @@ def test_a_stranger_sees_no_row_of_any_tenant(studio: Any) -> None:
         for table in set(tables()) - WITHOUT_TENANT:
             try:
                 with transaction.atomic():
-                    cursor.execute(f'SELECT count(*) FROM "{table}"')
+                    cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
                     seen[table] = cursor.fetchone()[0]
             except ProgrammingError:  # no grant at all
                 seen[table] = 0

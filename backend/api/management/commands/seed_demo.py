@@ -26,18 +26,16 @@ class Command(BaseCommand):
         if not settings.ATELIER_DEMO:
             raise CommandError("Set ATELIER_DEMO=1: its sign-in links need no password.")
         with tenancy.acting():
-            people = [Person.objects.filter(email=email).first() for _name, email in PEOPLE]
-            if None in people:
-                people = _make()
+            people = list(Person.objects.filter(email__in=[email for _name, email in PEOPLE]).order_by("email"))
+            people = people or _make()
         links = {}
         for person in people:
-            assert person is not None  # made above
             token = signing.dumps(str(person.pk), salt=DEMO_SALT)
             links[person.name] = settings.ATELIER_URL + reverse("demo_sign_in", args=[token])
         self.stdout.write(json.dumps(links))
 
 
-def _make() -> list[Person | None]:
+def _make() -> list[Person]:
     ada, bo = (create_person(email=email, name=name) for name, email in PEOPLE)
     workspace = create_workspace(name="Lantern Studio", owner=ada)
     add_member(workspace, email=bo.email, role=Role.EDITOR, by=ada.id)
