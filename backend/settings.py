@@ -93,12 +93,10 @@ INSTALLED_APPS = [
     "backend.workspaces",
     "backend.projects",
     "backend.api",
-    *[
-        f"backend.{room}"
-        for room in ("assets", "generations", "recommendations")
-        if (ROOT / "backend" / room / "apps.py").is_file()
-    ],
-    *["collab" for _ in [0] if (ROOT / "collab" / "apps.py").is_file()],
+    "backend.assets",
+    "backend.generations",
+    "backend.recommendations",
+    "collab",
 ]
 MIDDLEWARE = [
     "backend.core.middleware.TraceMiddleware",
