@@ -117,7 +117,8 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
     writing = asyncio.create_task(outlet.write())
     reading = asyncio.create_task(_serve(scope, receive, outlet))
     try:
-        await asyncio.wait({writing, reading, outlet.closed}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {writing, reading, outlet.closed}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         writing.cancel()
         if not reading.done() and not outlet.closed.done():

@@ -55,7 +55,6 @@ def apply(
     _needs_transaction()
     edit_id = ids.new_id()
     document, client_id = _open(document_id)
-    seen = document.get_state()
     before = [{"map": c.map, "key": c.key, "value": _entry(document, c.map, c.key)} for c in change]
     update = _change(document, change)
     clock = read_state_vector(document.get_state()).get(client_id, 0)
@@ -65,7 +64,6 @@ def apply(
             "VALUES (%s, %s, %s, %s, %s, %s, %s, %s::jsonb)",
             [edit_id, document_id, workspace_id, author, on_behalf_of, client_id, clock, json.dumps(before)],
         )
-    del seen
     _append(document_id, workspace_id, update, author=author, person_id=on_behalf_of, writer=edit_id)
     log.info("collab.edited", edit_id=str(edit_id), document_id=str(document_id), author=author)
     return edit_id
@@ -105,7 +103,7 @@ def undo(edit_id: UUID, *, person_id: UUID) -> bool:
     return True
 
 
-def read(document_id: UUID, map: str) -> dict[str, Any]:  # noqa: A002 - the word of the contract, and of Yjs
+def read(document_id: UUID, map: str) -> dict[str, Any]:
     """The entries of a map of the document as it is committed, as plain dicts."""
     document, _ = _open(document_id)
     return dict(document.get(map, type=pycrdt.Map).to_py() or {})

@@ -16,8 +16,9 @@ import psycopg
 import structlog
 from django.conf import settings
 
+from backend.core.errors import AppError
 from collab import bridge, heavy
-from collab.errors import AccessLost, AppError, MalformedUpdate, RoomBroken, RoomUnavailable, ShuttingDown, StaleEpoch
+from collab.errors import AccessLost, MalformedUpdate, RoomBroken, RoomUnavailable, ShuttingDown, StaleEpoch
 from collab.journal import AWAY, Append, Journal, News
 from collab.live import LiveDocument, Outlet, Seat
 from collab.peers import PeerMessage, Peers

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -48,6 +49,18 @@ _SNAPSHOT = """
     ON CONFLICT (document_id) DO UPDATE
     SET data = EXCLUDED.data, writer = EXCLUDED.writer, xid = pg_current_xact_id(), updated_at = now()
 """
+
+
+# An acknowledgement means "on disk", so the session insists on it; a dead server is noticed in seconds.
+_OPTIONS: dict[str, Any] = {
+    "autocommit": True,
+    "connect_timeout": 2,
+    "options": "-c synchronous_commit=on -c statement_timeout=30000 -c lock_timeout=5000",
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,15 +273,3 @@ class Journal:
             await connection.execute("DELETE FROM collab_update WHERE id = ANY(%s)", [merged_ids])
         log.info("collab.compacted", document_id=str(document_id), rows=len(merged_ids), size_bytes=len(snapshot))
         return len(merged_ids)
-
-
-# An acknowledgement means "on disk", so the session insists on it; a dead server is noticed in seconds.
-_OPTIONS: dict[str, object] = {
-    "autocommit": True,
-    "connect_timeout": 2,
-    "options": "-c synchronous_commit=on -c statement_timeout=30000 -c lock_timeout=5000",
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}

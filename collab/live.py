@@ -21,8 +21,9 @@ from uuid import UUID
 import structlog
 
 from backend.core import ids
+from backend.core.errors import AppError
 from collab import peers
-from collab.errors import AppError, MalformedUpdate, ProtocolError, RoomBroken, RoomUnavailable
+from collab.errors import MalformedUpdate, ProtocolError, RoomBroken, RoomUnavailable
 from collab.journal import Append, Row
 from collab.ports import Grant
 from collab.presence import Presences, User

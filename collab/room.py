@@ -1,8 +1,9 @@
 """Hides the Yjs library: one document in memory, what it lacks and what it holds. Pure: no I/O, no clock, no Django.
 
 Facts that shape it. Applying is idempotent and commutes. An update whose causes have not arrived waits inside the
-document (pending) and is part of `diff`, so it must be kept and journalled though nothing shows yet. The library is
-Rust: a panic arrives as an exception derived from BaseException and may leave the document half changed.
+document (pending): it is journalled though nothing shows yet, and kept here as well, for the library leaves it out of
+what it encodes. The library is Rust: a panic arrives as an exception derived from BaseException and may leave the
+document half changed.
 """
 
 from collections.abc import Iterable
@@ -35,17 +36,17 @@ class Room:
     def __init__(self, parts: Iterable[bytes] = (), *, max_bytes: int = 50 * 1024 * 1024) -> None:
         """A room that holds `parts`: snapshots and updates in any order. Raises: MalformedUpdate, RoomBroken."""
         self._doc: pycrdt.Doc[Any] = pycrdt.Doc(allow_multithreading=True)
-        self._integrated = False
+        self._seen: list[bytes] = []  # what the last update did, as the library encodes it
+        self._waiting: list[bytes] = []  # updates of which a part is pending, or was
         self._subscription = self._doc.observe(self._saw)
         self.max_bytes = max_bytes
         self.size_bytes = 0  # an upper bound: what was put in, not what the document became
         for part in parts:
-            self._apply(part)
-            self.size_bytes += len(part)
+            self._take(part)
 
     def _saw(self, event: pycrdt.TransactionEvent) -> None:
         if event.update != EMPTY_UPDATE:
-            self._integrated = True
+            self._seen.append(event.update)
 
     def apply(self, update: bytes) -> Applied:
         """Take an update from anywhere.
@@ -57,17 +58,24 @@ class Room:
         """
         if self.size_bytes + len(update) > self.max_bytes:
             raise DocumentTooLarge
+        return self._take(update)
+
+    def _take(self, update: bytes) -> Applied:
+        if update == EMPTY_UPDATE:
+            return Applied(integrated=False, pending=False)
         self._apply(update)
-        if self._integrated:
-            self.size_bytes += len(update)
-            return Applied(integrated=True, pending=False)
-        pending = self._waits(update)
+        # Mostly the library saw exactly what came; anything else may be in part what is known, or wait in part.
+        pending = self._seen != [update] and self._waits(update)
         if pending:
-            self.size_bytes += len(update)
-        return Applied(integrated=False, pending=pending)
+            self._waiting.append(update)
+            if len(self._waiting) >= MAX_MERGED:
+                self._waiting = merge(self._still_waiting())
+        applied = Applied(integrated=bool(self._seen), pending=pending)
+        self.size_bytes += len(update) if applied.news else 0
+        return applied
 
     def _apply(self, update: bytes) -> None:
-        self._integrated = False
+        self._seen.clear()
         try:
             self._doc.apply_update(update)
         except ValueError as exc:
@@ -78,14 +86,16 @@ class Room:
             raise RoomBroken from exc
 
     def _waits(self, update: bytes) -> bool:
-        """Whether `update`, which integrated nothing, holds structs or deletions that the document has no place for."""
-        if update == EMPTY_UPDATE:
-            return False
+        """Whether `update`, which was applied, holds structs or deletions that the document has no place for yet."""
         lacking = _guarded(pycrdt.get_update, update, self._doc.get_state())
         if lacking[:1] != b"\x00":
             return True
         clocks = read_state_vector(self._doc.get_state())
         return any(end > clocks.get(client, 0) for client, end in _deletions(lacking))
+
+    def _still_waiting(self) -> list[bytes]:
+        self._waiting = [update for update in self._waiting if self._waits(update)]
+        return self._waiting
 
     def would_add(self, update: bytes) -> bool:
         """Whether `update` holds structs that the document lacks; it is not applied. Raises: MalformedUpdate."""
@@ -101,11 +111,15 @@ class Room:
 
     def diff(self, state_vector: bytes) -> bytes:
         """What one with `state_vector` lacks: structs, and all deletions. Raises: ProtocolError."""
-        return _guarded(self._doc.get_update, state_vector)
+        return self._with_waiting(_guarded(self._doc.get_update, state_vector))
 
     def snapshot(self) -> bytes:
         """The whole document, pending updates included."""
-        return self._doc.get_update()
+        return self._with_waiting(self._doc.get_update())
+
+    def _with_waiting(self, update: bytes) -> bytes:
+        waiting = self._still_waiting()
+        return _guarded(pycrdt.merge_updates, update, *waiting) if waiting else update
 
 
 def merge(updates: list[bytes]) -> list[bytes]:
