@@ -1,4 +1,4 @@
-"""Hides the real stack that tests run on: started once, lazily, under a scratch `var`; each test has a studio of its own.
+"""The real stack that tests run on: started once, lazily, under a scratch `var`; each test has a studio of its own.
 
 ATELIER_TEST_VAR names a `var` to keep: a stack that runs there is used, else one is started there, so that a second run
 of some tests starts quicker. Tests commit for real; nothing is rolled back and nothing is shared between two studios.

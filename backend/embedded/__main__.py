@@ -1,18 +1,16 @@
 """The command line of the embedded stack: `run` and `status`."""
 
 import argparse
-import json
 import os
 import signal
 import sys
 from pathlib import Path
 
-import psutil
 from environs import Env
 
 from backend.embedded import children, plan
 from backend.embedded.parts import PARTS
-from backend.embedded.plan import ROOT, Plan, StackError
+from backend.embedded.plan import ROOT, StackError
 from backend.embedded.progress import Progress
 from backend.embedded.supervisor import Supervisor
 
@@ -25,7 +23,9 @@ def run(*, without: list[str], port: int) -> int:
         for name in children.clear_left_over(var, stops={part.name: part.dies_by for part in PARTS}):
             progress.note(f"cleared {name}, left over from a run that was killed")
         plan.replace_taken_ports(var)
-        found = plan.load(var, web_port=port or None, demo=Env().bool("ATELIER_DEMO", True), url=_url(port))
+        found = plan.load(
+            var, web_port=port or None, demo=Env().bool("ATELIER_DEMO", True), url=os.environ.get("ATELIER_URL", "")
+        )
         if "web" not in without and not plan.is_free(found.ports["web"]):
             raise StackError(
                 f"Port {found.ports['web']} on 127.0.0.1 is in use by another program. "
@@ -54,38 +54,19 @@ def _keep(supervisor: Supervisor) -> int:
 
 
 def status() -> int:
-    """Print each part with its pid, memory and port."""
-    var = _var()
-    state = var / "state.json"
-    ports = json.loads(state.read_text())["ports"] if state.exists() else {}
+    """Print each part with its pid, memory (with all that it started) and port; 1 when none runs."""
     total = 0
     print(f"{'part':<12}{'pid':>8}{'PSS MB':>9}  port")
-    for name, process in _running(var):
+    for name, process, port in children.running(_var()):
         pss = children.pss_bytes(process)
         total += pss
-        part = next((part for part in PARTS if part.name == name), None)
-        print(f"{name:<12}{process.pid:>8}{pss / 1e6:>9.1f}  {ports.get(part.port, '') if part else ''}")
+        print(f"{name:<12}{process.pid:>8}{pss / 1e6:>9.1f}  {port or ''}")
     print(f"{'all':<12}{'':>8}{total / 1e6:>9.1f}")
     return 0 if total else 1
 
 
-def _running(var: Path) -> list[tuple[str, psutil.Process]]:
-    found = []
-    for path in sorted((var / "run").glob("*.json")):
-        record = json.loads(path.read_text())
-        if psutil.pid_exists(record["pid"]):
-            process = psutil.Process(record["pid"])
-            if abs(process.create_time() - record["started"]) < 1:
-                found.append((path.stem, process))
-    return found
-
-
 def _var() -> Path:
     return Path(os.environ.get("ATELIER_VAR") or ROOT / "var").resolve()
-
-
-def _url(port: int) -> str:
-    return os.environ.get("ATELIER_URL", "")
 
 
 def main() -> int:

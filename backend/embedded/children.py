@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,8 +36,10 @@ class Command:
     cwd: Path | None = None
 
 
-def start(plan: Plan, name: str, command: Command, *, dies_by: signal.Signals) -> subprocess.Popen[bytes]:
-    """Start `command` as the part `name`; it gets `dies_by` when the calling THREAD ends, so call it from one that stays."""
+def start(
+    plan: Plan, name: str, command: Command, *, dies_by: signal.Signals, port: int = 0
+) -> subprocess.Popen[bytes]:
+    """Start `command` as the part `name`; it gets `dies_by` when the calling THREAD ends: call from one that stays."""
     account = command.account or Account(0, 0)
     launcher = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(dies_by))]
     with open(plan.folder("logs") / f"{name}.log", "ab") as log:
@@ -51,7 +52,7 @@ def start(plan: Plan, name: str, command: Command, *, dies_by: signal.Signals) -
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C in the terminal is for the supervisor alone, which stops all in order
         )
-    record = {"pid": child.pid, "started": psutil.Process(child.pid).create_time(), "since": time.time()}
+    record = {"pid": child.pid, "started": psutil.Process(child.pid).create_time(), "port": port}
     (plan.folder("run") / f"{name}.json").write_text(json.dumps(record))
     return child
 
@@ -85,6 +86,16 @@ def kill_session(session: int) -> None:
 def forget(plan: Plan, name: str) -> None:
     """Drop the record of a part that was stopped."""
     (plan.var / "run" / f"{name}.json").unlink(missing_ok=True)
+
+
+def running(var: Path) -> Iterator[tuple[str, psutil.Process, int]]:
+    """Name, process and port of each part on record that lives."""
+    for path in sorted((var / "run").glob("*.json")):
+        record = json.loads(path.read_text())
+        if psutil.pid_exists(record["pid"]):
+            process = psutil.Process(record["pid"])
+            if abs(process.create_time() - record["started"]) < 1:
+                yield path.stem, process, record["port"]
 
 
 def left_over(var: Path) -> Iterator[tuple[str, psutil.Process]]:
@@ -158,7 +169,7 @@ def pss_bytes(process: psutil.Process) -> int:
 
 
 def run_quietly(plan: Plan, name: str, command: Command, *, stopping: threading.Event) -> tuple[int, str]:
-    """Run a step to its end, its errors in its log; the exit code and what it printed. Killed when `stopping` is set."""
+    """Run a step to its end, its errors in its log; the exit code and what it printed. `stopping` kills it."""
     with open(plan.folder("logs") / f"{name}.log", "ab") as log:
         child = subprocess.Popen(
             command.argv,

@@ -56,9 +56,7 @@ def _triton(plan: Plan) -> Command:
     from inference import server  # here, for a stack with a TRITON_URL needs none of it
 
     server.build(plan.var)
-    argv, env = server.command(
-        plan.var, grpc_port=plan.ports["triton"], metrics_port=plan.ports["triton_metrics"]
-    )
+    argv, env = server.command(plan.var, grpc_port=plan.ports["triton"], metrics_port=plan.ports["triton_metrics"])
     return Command(argv, env)
 
 
@@ -97,8 +95,7 @@ def _connected(name: str) -> Callable[[Plan], bool]:
 
 
 STEPS: Sequence[Step] = (
-    Step("migrate", lambda plan: ["manage.py", "migrate", "--database", "owner"], needs=("postgres",)),
-    Step("prepare", lambda plan: ["-m", "backend.embedded.prepare", *plan.origins()], needs=("migrate", "s3")),
+    Step("prepare", lambda plan: ["-m", "backend.embedded.prepare", *plan.origins()], needs=("postgres",)),
 )
 
 PARTS: Sequence[Part] = (
@@ -119,16 +116,16 @@ PARTS: Sequence[Part] = (
             "--http", "httptools", "--ws", "websockets-sansio", "--log-level", "warning", "--no-access-log",
             "--timeout-graceful-shutdown", "2",
         ),
-        _web_ready, needs=("migrate", "valkey"), port="web", layer=1,
+        _web_ready, needs=("prepare", "valkey"), port="web", layer=1,
     ),
     Part(
         "worker",
         _ours("-m", "celery", "-A", "backend.celery", "worker", "-P", "threads", "-c", "4", "-l", "INFO",
               "--without-gossip", "--without-mingle"),
         valkey.has_waiting_worker,
-        needs=("migrate", "valkey"), layer=1,
+        needs=("prepare", "valkey"), layer=1,
     ),
-    Part("relay", _ours("manage.py", "relay"), _connected("atelier-relay"), needs=("migrate", "valkey"), layer=1),
-    Part("learner", _ours("manage.py", "learner"), _connected("atelier-learner"), needs=("migrate", "valkey"), layer=1),
+    Part("relay", _ours("manage.py", "relay"), _connected("atelier-relay"), needs=("prepare", "valkey"), layer=1),
+    Part("learner", _ours("manage.py", "learner"), _connected("atelier-learner"), needs=("prepare", "valkey"), layer=1),
 )  # fmt: skip
 OUTER = tuple(part.name for part in PARTS if part.layer == 0)

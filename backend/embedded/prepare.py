@@ -1,12 +1,16 @@
-"""The step between a migrated database and a running web: the bucket, its origins, and the demo's people. Idempotent.
+"""The step between a running database and a running web: migrations, the bucket, the demo's people. Idempotent.
 
-Prints what `seed_demo` prints: the sign-in links as JSON, `{}` without the demo setting.
+One process, for importing Django costs more than all that it does here. Prints what `seed_demo` prints: the sign-in
+links as JSON, `{}` without the demo setting.
 """
 
 import os
 import sys
+import time
 
 import django
+
+S3_TIMEOUT_S = 90.0  # the store starts beside us, and a first start on a busy machine is slow
 
 
 def main(origins: list[str]) -> None:
@@ -15,13 +19,26 @@ def main(origins: list[str]) -> None:
     from django.conf import settings
     from django.core.management import call_command
 
-    from backend.assets.storage import ensure_bucket
-
-    ensure_bucket(origins)
+    call_command("migrate", database="owner", stdout=sys.stderr)
+    _make_bucket(origins)
     if settings.ATELIER_DEMO:
         call_command("seed_demo")
     else:
         sys.stdout.write("{}\n")
+
+
+def _make_bucket(origins: list[str]) -> None:
+    from backend.assets.errors import StorageUnavailable
+    from backend.assets.storage import ensure_bucket
+
+    until = time.monotonic() + S3_TIMEOUT_S
+    while True:
+        try:
+            return ensure_bucket(origins)
+        except StorageUnavailable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Hides how the parts are kept alive: started side by side, watched, started again with back-off, stopped in order.
 
-One thread keeps one part for as long as the stack lives. It must be that thread which starts the process, for Linux ends
-the process with the thread that started it (see launch.py).
+One thread keeps one part for as long as the stack lives. It must be that thread which starts the process, for Linux
+ends the process with the thread that started it (see launch.py).
 """
 
 import json
@@ -70,9 +70,7 @@ class Supervisor:
         """Stop our own processes first, then what they stand on. Within 10 s; idempotent."""
         self._stopping.set()
         for layer in (1, 0):
-            stops = [
-                threading.Thread(target=keeper.stop) for keeper in self._keepers if keeper.part.layer == layer
-            ]
+            stops = [threading.Thread(target=keeper.stop) for keeper in self._keepers if keeper.part.layer == layer]
             for thread in stops:
                 thread.start()
             for thread in stops:
@@ -161,7 +159,9 @@ class _Keeper(threading.Thread):
         with self._lock:
             if self._supervisor.is_stopping():
                 return "was stopped"
-            self._child = child = children.start(plan, self.part.name, command, dies_by=self.part.dies_by)
+            self._child = child = children.start(
+                plan, self.part.name, command, dies_by=self.part.dies_by, port=plan.ports.get(self.part.port, 0)
+            )
         while not self.part.ready(plan):
             if child.poll() is not None:
                 return f"ended with code {child.returncode} before it was ready"
