@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+BASE = "base"  # the name of the guess before any evidence
+WORTH_NAMING = 0.1  # of a score: less is no reason to give a person
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -32,7 +35,9 @@ class Scored:
 
     @property
     def why(self) -> Term:
-        return self.terms[0]
+        """The evidence that gave most. The guess of the base is no evidence: it is named where there is hardly any."""
+        heard = [term for term in self.terms if term.layer != BASE and term.share >= WORTH_NAMING * self.score]
+        return heard[0] if heard else self.terms[0]
 
 
 def blend(candidates: Iterable[str], base: Layer, layers: Sequence[Layer]) -> list[Scored]:

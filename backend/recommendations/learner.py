@@ -6,7 +6,6 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import django.db
 import psycopg
 import redis
 import structlog
@@ -54,7 +53,7 @@ class Learner:
             try:
                 with connect(self._dsn, name="atelier-learner") as connection:
                     self._wait_and_follow(connection)
-            except (psycopg.Error, django.db.Error, redis.RedisError, OSError) as exc:
+            except (psycopg.Error, redis.RedisError, OSError) as exc:
                 if time.monotonic() - began > self._pace.backoff_max_s:
                     wait_s = 0.1  # it worked for a while: this is a new fault
                 log.warning("learner.interrupted", error=type(exc).__name__, retry_in_s=wait_s)
@@ -179,7 +178,7 @@ class Follower:
         for project, as_of in list(self._untold.items()):
             if now - self._told_at.get(project, 0.0) >= self._pace.live_s:
                 topic = ids.show("prj", uuid.UUID(project))
-                live.publish(topic, "suggestions", {"as_of": datetime.fromtimestamp(as_of, UTC).isoformat()})
+                live.publish_now(topic, "suggestions", {"as_of": datetime.fromtimestamp(as_of, UTC).isoformat()})
                 self._told_at[project] = now
                 del self._untold[project]
         if len(self._told_at) > 10_000:  # long-lived process: forget who was told long ago

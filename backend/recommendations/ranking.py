@@ -12,9 +12,8 @@ from backend.recommendations.tools import TOOLS
 MOST_TOOLS = 4
 MOST_ASSETS = 8
 IN_HAND = 0.25  # the asset just used is rarely the one wanted next; a judgement, not measured
-USES_STRENGTH = 3.0  # uses that make the team's, or one's own, choice count as much as newness
-BESIDE_STRENGTH = 2.0
-FAINTEST = 1e-9  # an asset of which nothing is known still has a place, the last
+# One observation of a layer weighs as much as all layers before it: newness, the team's uses, one's own, together.
+NEW_STRENGTH = USES_STRENGTH = BESIDE_STRENGTH = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,9 @@ def rank_assets(view: View, assets: Mapping[str, float], at: float) -> list[Sugg
 
     ranked = blend(
         assets,
-        layer("new", {asset: FAINTEST + _freshness(at - born_at) for asset, born_at in assets.items()}, 0.0),
+        Layer("base", {}, 0.0),
         [
+            layer("new", {asset: _freshness(at - born_at) for asset, born_at in assets.items()}, NEW_STRENGTH),
             layer("used", placed.uses.read(assets, at), USES_STRENGTH),
             layer("own", place.uses.read(assets, at), USES_STRENGTH),
             layer("beside", _beside(placed, recent, assets, at), BESIDE_STRENGTH),

@@ -12,6 +12,7 @@ from backend.core.relay import Relay, install_stop
 
 class Command(BaseCommand):
     help = "Move committed events from the outbox to the stream. Several may run: one leads, the others wait."
+    requires_system_checks = ()  # they import the web's routes: time and memory that this process has no use for
 
     def handle(self, *args: Any, **options: Any) -> None:
         relay = Relay(settings.DATABASE_SYSTEM_URL, valkey.client())

@@ -12,6 +12,7 @@ from backend.recommendations.learner import Learner
 
 class Command(BaseCommand):
     help = "Learn from the events what to suggest. Several may run: one learns, the others wait."
+    requires_system_checks = ()  # they import the web's routes: time and memory that this process has no use for
 
     def handle(self, *args: Any, **options: Any) -> None:
         learner = Learner(settings.DATABASE_SYSTEM_URL, valkey.client())
