@@ -24,7 +24,7 @@ export async function uploadPhoto(api: Atelier, { projectId, file, onProgress, s
       signal,
     }),
   );
-  await put(upload.url, upload.headers as Record<string, string>, file, onProgress, signal);
+  await put(upload.url, upload.headers, file, onProgress, signal);
   return unwrap(api.POST("/api/v1/uploads/{upload_id}/finish", { params: { path: { upload_id: upload.id } }, signal }));
 }
 

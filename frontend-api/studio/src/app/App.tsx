@@ -1,6 +1,6 @@
 /** Hides who is signed in and which page is shown. */
 import { type Me, ApiError } from "@atelier/sdk";
-import { Suspense, lazy, useEffect } from "react";
+import { Component, type ReactNode, Suspense, lazy, useEffect } from "react";
 import { HomePage } from "../pages/HomePage";
 import { MembersPage } from "../pages/MembersPage";
 import { ProjectPage } from "../pages/ProjectPage";
@@ -18,10 +18,26 @@ export function App() {
   const route = parse(usePath());
   return (
     <>
-      {route.page === "sign-in" ? <SignInPage /> : <SignedIn route={route} />}
+      <Caught>{route.page === "sign-in" ? <SignInPage /> : <SignedIn route={route} />}</Caught>
       <Toasts />
     </>
   );
+}
+
+/** A mistake of ours ends here, with a way on, instead of a white page. */
+class Caught extends Component<{ children: ReactNode }, { failed: boolean }> {
+  override state = { failed: false };
+  static getDerivedStateFromError() {
+    return { failed: true };
+  }
+  override render() {
+    if (!this.state.failed) return this.props.children;
+    return (
+      <Notice title="Something broke on this page" home={false}>
+        Your drawing is kept. <button className="button" onClick={() => location.reload()}>Reload the page</button>
+      </Notice>
+    );
+  }
 }
 
 function SignedIn({ route }: { route: Route }) {

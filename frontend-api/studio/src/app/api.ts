@@ -6,7 +6,7 @@ export const api = createAtelier();
 const V1 = "/api/v1";
 type Id = string;
 
-export const getMe = () => unwrap(api.GET(`${V1}/me`, {}));
+export const getMe = () => unwrap(api.GET(`${V1}/me`));
 
 export const listMembers = (workspace_id: Id) =>
   unwrap(api.GET(`${V1}/workspaces/{workspace_id}/members`, { params: { path: { workspace_id } } }));
@@ -63,4 +63,4 @@ export const getSuggestions = (project_id: Id) =>
   unwrap(api.GET(`${V1}/projects/{project_id}/suggestions`, { params: { path: { project_id } } }));
 
 export const recordAct = (project_id: Id, act: { tool: string; asset_id?: Id; document_id?: Id }) =>
-  unwrap(api.POST(`${V1}/projects/{project_id}/acts`, { params: { path: { project_id } }, body: act as never }));
+  unwrap(api.POST(`${V1}/projects/{project_id}/acts`, { params: { path: { project_id } }, body: act }));

@@ -1,5 +1,5 @@
 /** The board: the canvas, the studio's marks over it, the bar above, the panel beside. */
-import type { Asset, Me, Project, Suggestion } from "@atelier/sdk";
+import type { Me, Project } from "@atelier/sdk";
 import { Excalidraw, Footer, MainMenu } from "@excalidraw/excalidraw";
 import "@excalidraw/excalidraw/index.css";
 import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
@@ -31,7 +31,7 @@ interface Props {
   acts: Acts;
 }
 
-const PHOTO_TYPES = "image/jpeg,image/png,image/webp,image/gif,image/tiff,image/avif";
+const PHOTO_TYPES = "image/jpeg,image/png,image/webp";
 const TOOLS = { draw: "freedraw", rectangle: "rectangle", arrow: "arrow", text: "text" } as const;
 
 export function Board({ me, project, session, acts }: Props) {
@@ -43,15 +43,15 @@ export function Board({ me, project, session, acts }: Props) {
   const role = me.workspaces.find((workspace) => workspace.id === project?.workspace_id)?.role;
   const readOnly = role === "viewer" || role === "commenter";
   const projectId = session.document.project_id;
-  const suggestions = useQuery(`suggestions ${projectId}`, () => getSuggestions(projectId) as Promise<{ items: Suggestion[] }>);
-  const assets = useQuery(`assets ${projectId}`, () => listAssets(projectId) as Promise<{ items: Asset[] }>);
+  const suggestions = useQuery(`suggestions ${projectId}`, () => getSuggestions(projectId));
+  const assets = useQuery(`assets ${projectId}`, () => listAssets(projectId));
 
   const controller = useMemo(() => (api === null ? null : new Controller(api, session, acts, me)), [api, session, acts, me]);
   useEffect(() => controller?.start({ onSuggestions: suggestions.reload, onAssets: assets.reload }), [controller, suggestions.reload, assets.reload]);
 
   const placeAsset = useCallback(
     (assetId: string, at?: { x: number; y: number }) => {
-      (getAsset(assetId) as Promise<Asset>).then((asset) => controller?.place(asset, "place_asset", at), toastError);
+      getAsset(assetId).then((asset) => controller?.place(asset, "place_asset", at), toastError);
     },
     [controller],
   );

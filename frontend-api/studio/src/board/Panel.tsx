@@ -36,7 +36,7 @@ export function Panel(props: Props) {
 }
 
 function Inspector({ assetId, elementId, onEnhance, readOnly }: Props & { assetId: string; elementId: string }) {
-  const asset = useQuery(`asset ${assetId}`, () => getAsset(assetId) as Promise<Asset>);
+  const asset = useQuery(`asset ${assetId}`, () => getAsset(assetId));
   const lineage = asset.data?.lineage ?? null;
   return (
     <section className="panel-part" aria-label="This photo" data-testid="inspector">
@@ -66,7 +66,8 @@ function Inspector({ assetId, elementId, onEnhance, readOnly }: Props & { assetI
 }
 
 function Lineage({ lineage }: { lineage: NonNullable<Asset["lineage"]> }) {
-  const parent = useQuery(`asset ${lineage.parent_id}`, () => getAsset(lineage.parent_id) as Promise<Asset>);
+  const { parent_id: parentId } = lineage;
+  const parent = useQuery(`asset ${parentId}`, async () => (parentId === null ? null : getAsset(parentId)));
   return (
     <>
       <dt>Made from</dt>

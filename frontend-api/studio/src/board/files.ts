@@ -1,5 +1,5 @@
 /** Hides how an asset's id in the document becomes a picture on the canvas: web rendition, kept for offline use. */
-import { ApiError, type Asset } from "@atelier/sdk";
+import { ApiError } from "@atelier/sdk";
 import type { BinaryFileData, ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { getAsset } from "../app/api";
 
@@ -49,7 +49,7 @@ export class AssetFiles {
 }
 
 async function fetchPicture(id: string): Promise<Blob> {
-  const asset = (await getAsset(id)) as Asset;
+  const asset = await getAsset(id);
   const answer = await fetch(asset.renditions.web.url, { signal: AbortSignal.timeout(30_000) });
   if (!answer.ok) throw new Error(`The storage answered ${answer.status}.`);
   const blob = await answer.blob();

@@ -23,7 +23,7 @@ export class Jobs {
   async enhance(assetId: string, elementId: string): Promise<void> {
     const order = { input_asset_id: assetId, document_id: this.documentId, element_id: elementId };
     try {
-      this.onJob((await submitEnhance(this.projectId, order, crypto.randomUUID())) as Job);
+      this.onJob(await submitEnhance(this.projectId, order, crypto.randomUUID()));
     } catch (error) {
       toastError(error);
     }
@@ -31,7 +31,7 @@ export class Jobs {
 
   async cancel(jobId: string): Promise<void> {
     try {
-      this.onJob((await cancelJob(jobId)) as Job);
+      this.onJob(await cancelJob(jobId));
     } catch (error) {
       toastError(error);
     }
@@ -40,7 +40,7 @@ export class Jobs {
   /** What events may have missed while the stream was away. */
   async refresh(): Promise<void> {
     const { items } = await listJobs(this.projectId);
-    for (const job of [...(items as Job[])].reverse()) this.onJob(job);
+    for (const job of [...items].reverse()) this.onJob(job);
   }
 
   onJob(job: Job): void {

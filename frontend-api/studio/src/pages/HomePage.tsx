@@ -15,7 +15,7 @@ interface ProjectWithBoards extends Project {
 
 async function readProjects(workspaceId: string): Promise<ProjectWithBoards[]> {
   const { items } = await listProjects(workspaceId);
-  return Promise.all(items.map(async (project: Project) => ({ ...project, documents: (await listDocuments(project.id)).items })));
+  return Promise.all(items.map(async (project) => ({ ...project, documents: (await listDocuments(project.id)).items })));
 }
 
 export function HomePage({ me }: { me: Me }) {

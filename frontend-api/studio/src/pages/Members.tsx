@@ -29,7 +29,7 @@ export function Members({ me, workspaceId }: { me: Me; workspaceId: string }) {
     <>
       {manages && <AddMember workspaceId={workspaceId} onAdded={members.reload} />}
       <ul className="members">
-        {members.data.items.map((member: Member) => (
+        {members.data.items.map((member) => (
           <li key={member.person.id} className="member">
             <Avatar name={member.person.name} colour={member.person.colour} />
             <div className="member-who">

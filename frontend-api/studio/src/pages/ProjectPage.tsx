@@ -1,5 +1,5 @@
 /** A project: its boards and its newest photos. */
-import { ApiError, type Asset, type Document, type Me } from "@atelier/sdk";
+import { ApiError, type Me } from "@atelier/sdk";
 import { createBoard, getProject, listAssets, listDocuments } from "../app/api";
 import { useQuery } from "../app/query";
 import { Link, navigate } from "../app/router";
@@ -47,7 +47,7 @@ export function ProjectPage({ me, projectId }: { me: Me; projectId: string }) {
         </div>
       )}
       <div className="cards">
-        {documents.data?.items.map((document: Document) => (
+        {documents.data?.items.map((document) => (
           <Link key={document.id} href={`/d/${document.id}`} className="card board-card">
             <span className="board-card-art" aria-hidden="true">
               <Icon name="board" size={30} />
@@ -60,7 +60,7 @@ export function ProjectPage({ me, projectId }: { me: Me; projectId: string }) {
         <section aria-label="Photos">
           <h2 className="section-title">Photos</h2>
           <div className="photos">
-            {assets.data?.items.map((asset: Asset) => (
+            {assets.data?.items.map((asset) => (
               <figure key={asset.id}>
                 <img src={asset.renditions.thumbnail.url} alt={asset.name} loading="lazy" />
                 <figcaption>{asset.name}</figcaption>
