@@ -1,4 +1,4 @@
-"""Hides what each task asks and gives: parameters, limits, scale and an estimate of its cost. Imports no torch, no gRPC."""
+"""Hides what each task asks and gives: parameters, limits, scale, an estimate of its cost. Imports no torch, no gRPC."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class EnhanceParameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a task promises. Pictures go in as (height, width, 3) uint8 RGB and come out scaled by `scale(parameters)`."""
+    """What a task promises. Pictures are (height, width, 3) uint8 RGB; they come out scaled by `scale(parameters)`."""
 
     name: str
     version: str

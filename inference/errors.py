@@ -8,7 +8,7 @@ AppError
 │   └── InvalidPicture       422  invalid_picture
 ├── PartUnavailable
 │   └── TritonUnavailable    503  part_unavailable, part="triton"
-├── InferenceFailed          502  inference_failed       the model refused the tile or broke on it: trying again won't help
+├── InferenceFailed          502  inference_failed       the model refused a tile, or broke on it each time
 ├── InferenceTimeout         504  inference_timeout
 └── InferenceCancelled       409  inference_cancelled    asked for by the caller
 """

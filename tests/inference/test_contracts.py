@@ -1,0 +1,57 @@
+"""What each task promises, before anything runs."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from inference.contracts import ENHANCE, TASKS, EnhanceParameters, task_named
+from inference.errors import PictureTooLarge, UnknownTask
+from inference.models import MODELS
+
+
+def test_every_task_has_its_model() -> None:
+    """A contract names a model that the registry holds, at the scale that it promises."""
+    assert {task.model for task in TASKS.values()} <= set(MODELS)
+    assert ENHANCE.scale(EnhanceParameters()) == MODELS[ENHANCE.model].scale
+
+
+@pytest.mark.parametrize("parameters", [{"scale": 3}, {"scale": "big"}, {"strength": 1}])
+def test_parameters_out_of_range_are_refused(parameters: dict[str, object]) -> None:
+    """What the contract does not know is refused before anything is queued."""
+    with pytest.raises(ValidationError):
+        ENHANCE.parameters.model_validate(parameters)
+
+
+def test_schema_is_json_schema() -> None:
+    """Clients learn the parameters from the schema."""
+    schema = ENHANCE.parameters_schema()
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["scale"]["default"] == 2
+
+
+def test_too_large_a_picture_is_refused() -> None:
+    """The limit and the picture's own size stand in the sentence."""
+    ENHANCE.check_size(width=4096, height=4096)
+    with pytest.raises(PictureTooLarge, match=r"up to 17 megapixels; this one has 20\.0"):
+        ENHANCE.check_size(width=5000, height=4000)
+
+
+def test_cost_grows_with_the_picture() -> None:
+    """Four times the pixels cost about four times as much."""
+    small = ENHANCE.cost_s(512, 512, EnhanceParameters())
+    assert 3.5 < ENHANCE.cost_s(1024, 1024, EnhanceParameters()) / small < 5.5
+    assert 0 < ENHANCE.cost_s(1, 1, EnhanceParameters()) < small
+
+
+def test_unknown_task_names_those_there_are() -> None:
+    """The answer helps who mistyped."""
+    with pytest.raises(UnknownTask, match="enhance"):
+        task_named("enhence")
+
+
+def test_contracts_and_client_import_no_torch() -> None:
+    """A worker that loaded torch would be 200 MB heavier."""
+    code = "import sys, inference.contracts, inference.client; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
