@@ -1,0 +1,105 @@
+"""The stock npm packages y-websocket 2 and 3 work unchanged against our server."""
+
+import pytest
+
+from backend.core import tenancy
+from backend.workspaces.services import remove_member
+
+BOTH = pytest.mark.parametrize("version", [2, 3], ids=["y-websocket 2", "y-websocket 3"])
+
+
+@pytest.fixture
+def pair(stack, studio, stock, ticket):
+    """Ada's and Bo's clients, not yet connected, and how to open them."""
+    ada, bo = stock(), stock()
+
+    def open_both(version, **params):
+        for client, person in ((ada, studio.ada), (bo, studio.bo)):
+            secret = ticket(studio.board, person)
+            assert client(
+                "open",
+                url=f"{stack.ws_url}/collab",
+                room=studio.board_id,
+                version=version,
+                params={"ticket": secret, **params},
+            )
+        return ada, bo
+
+    return open_both
+
+
+@BOTH
+def test_two_clients_share_a_document(pair, version):
+    """What one writes the other has, both ways."""
+    ada, bo = pair(version)
+    ada("set", map="elements", key="a", value={"x": 1})
+    assert bo("until", map="elements", key="a", value={"x": 1})
+    bo("set", map="elements", key="b", value=[1, "zwei"])
+    assert ada("until", map="elements", key="b", value=[1, "zwei"])
+
+
+@BOTH
+def test_a_name_cannot_be_forged(pair, version, studio):
+    """Each sees the other under the name that the server knows; a client's own state is left to it."""
+    ada, bo = pair(version)
+    ada("state", state={"user": {"id": "per_x", "name": "Mallory"}, "pointer": {"x": 3}})
+    bo("state", state={"user": {"name": "Bo"}})
+    assert bo("untilStates", count=2)
+    assert ada("untilStates", count=2)
+    (seen,) = [entry["state"] for entry in bo("states") if not entry["mine"]]
+    assert seen["user"] == {"id": studio.ada_id, "name": "Ada", "color": studio.ada.colour}
+    assert seen["pointer"] == {"x": 3}
+
+
+@BOTH
+def test_one_who_leaves_is_gone_at_once(pair, version):
+    """The end of a socket takes its awareness with it; who comes back is seen again at once."""
+    ada, bo = pair(version)
+    ada("state", state={"pointer": None})
+    bo("state", state={"pointer": None})
+    assert bo("untilStates", count=2)
+    ada("disconnect")
+    assert bo("untilStates", count=1, timeoutMs=1000)
+
+
+@BOTH
+def test_offline_edits_merge(pair, version, studio, ticket):
+    """Both edit while one is away; with a new ticket both have both."""
+    ada, bo = pair(version)
+    bo("disconnect")
+    ada("set", map="elements", key="a", value=1)
+    bo("set", map="elements", key="b", value=2)
+    assert bo("reconnect", params={"ticket": ticket(studio.board, studio.bo)})
+    assert bo("until", map="elements", key="a", value=1)
+    assert ada("until", map="elements", key="b", value=2)
+
+
+@BOTH
+def test_saved_counts_the_committed_frames(pair, version):
+    """With `status=1` the server says how many data frames are committed: the answer to its step 1, then each update."""
+    ada, _ = pair(version, status="1")
+    for number in range(5):
+        ada("set", map="elements", key=str(number), value=number)
+    assert ada("untilSaved", frames=6) == 6
+
+
+@BOTH
+def test_a_ticket_opens_once(pair, version, stack, studio, stock, ticket):
+    """A second use, and a ticket for another document, end with 4401."""
+    secret = ticket(studio.board, studio.ada)
+    first, second = stock(), stock()
+    address = {"url": f"{stack.ws_url}/collab", "room": studio.board_id, "version": version}
+    first("open", **address, params={"ticket": secret})
+    second("open", **address, params={"ticket": secret})
+    assert first("closes") == []
+    assert second("closes") == [4401]
+
+
+@BOTH
+def test_a_removed_member_is_let_go_within_a_second(pair, version, studio):
+    """The socket ends with 4403, which also stops version 3 from trying again."""
+    ada, bo = pair(version)
+    with tenancy.acting(person_id=studio.ada.id, workspace_id=studio.workspace.id):
+        remove_member(studio.workspace, studio.bo.id, by=studio.ada.id)
+    assert bo("untilClosed", timeoutMs=1000) == [4403]
+    assert ada("closes") == []
