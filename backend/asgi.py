@@ -4,11 +4,11 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 - settings come first
-from django.core.asgi import get_asgi_application  # noqa: E402 - settings come first
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
 
 _http = get_asgi_application()
 
-from collab.routing import websocket_urlpatterns  # noqa: E402 - needs the apps that the line above loads
+from collab.routing import lifespan, websocket_urlpatterns  # noqa: E402 - needs the apps that the line above loads
 
-application = ProtocolTypeRouter({"http": _http, "websocket": URLRouter(websocket_urlpatterns)})
+application = ProtocolTypeRouter({"http": _http, "websocket": URLRouter(websocket_urlpatterns), "lifespan": lifespan})

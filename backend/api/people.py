@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 
 from backend.api.auth import Request
 from backend.api.schemas import PROBLEMS, Body, PageOf, Paging, PersonId, WorkspaceId
@@ -66,17 +66,19 @@ def list_members(request: Request, workspace_id: WorkspaceId, paging: Paging) ->
 
 
 @router.post("/workspaces/{workspace_id}/members", response={201: MemberOut, **PROBLEMS}, operation_id="add_member")
-def add_member(request: Request, workspace_id: WorkspaceId, payload: MemberIn) -> tuple[int, Member]:
+def add_member(request: Request, workspace_id: WorkspaceId, payload: MemberIn) -> Status[Member]:
     """Make somebody who signs in here a member."""
     workspace = queries.access_workspace(request.person_id, workspace_id, Act.MANAGE)
-    return 201, services.add_member(workspace, email=payload.email, role=Role(payload.role), by=request.person_id)
+    return Status(
+        201, services.add_member(workspace, email=payload.email, role=Role(payload.role), by=request.person_id)
+    )
 
 
 @router.delete(
     "/workspaces/{workspace_id}/members/{person_id}", response={204: None, **PROBLEMS}, operation_id="remove_member"
 )
-def remove_member(request: Request, workspace_id: WorkspaceId, person_id: PersonId) -> tuple[int, None]:
+def remove_member(request: Request, workspace_id: WorkspaceId, person_id: PersonId) -> Status[None]:
     """Take somebody's membership away. Their open sockets and streams end within a second."""
     workspace = queries.access_workspace(request.person_id, workspace_id, Act.MANAGE)
     services.remove_member(workspace, person_id, by=request.person_id)
-    return 204, None
+    return Status(204, None)

@@ -5,7 +5,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -42,6 +42,7 @@ def register(api: NinjaAPI) -> None:
     answer(AuthenticationError, lambda exc: NotSignedIn())
     answer(ValidationError, _invalid)
     answer(HttpError, lambda exc: InvalidInput(str(exc)) if exc.status_code == 400 else Forbidden(str(exc)))
+    answer(DataError, lambda exc: InvalidInput("A text holds a NUL character, or a number is out of range."))
     answer(OperationalError, lambda exc: _database_away())
     answer(InterfaceError, lambda exc: _database_away())
 

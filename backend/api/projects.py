@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 
 from backend.api.auth import Request
 from backend.api.schemas import PROBLEMS, Body, DocumentId, Name, PageOf, Paging, ProjectId, WorkspaceId
@@ -58,9 +58,9 @@ def list_projects(request: Request, workspace_id: WorkspaceId, paging: Paging) -
 @router.post(
     "/workspaces/{workspace_id}/projects", response={201: ProjectOut, **PROBLEMS}, operation_id="create_project"
 )
-def create_project(request: Request, workspace_id: WorkspaceId, payload: ProjectIn) -> tuple[int, Project]:
+def create_project(request: Request, workspace_id: WorkspaceId, payload: ProjectIn) -> Status[Project]:
     workspace = access_workspace(request.person_id, workspace_id, Act.EDIT)
-    return 201, services.create_project(workspace, name=payload.name, by=request.person_id)
+    return Status(201, services.create_project(workspace, name=payload.name, by=request.person_id))
 
 
 @router.get("/projects/{project_id}", response={200: ProjectOut, **PROBLEMS}, operation_id="get_project")
@@ -80,9 +80,9 @@ def list_documents(request: Request, project_id: ProjectId, paging: Paging) -> o
 @router.post(
     "/projects/{project_id}/documents", response={201: DocumentOut, **PROBLEMS}, operation_id="create_document"
 )
-def create_document(request: Request, project_id: ProjectId, payload: DocumentIn) -> tuple[int, Document]:
+def create_document(request: Request, project_id: ProjectId, payload: DocumentIn) -> Status[Document]:
     project = queries.access_project(request.person_id, project_id, Act.EDIT)
-    return 201, services.create_document(project, kind=payload.kind, name=payload.name, by=request.person_id)
+    return Status(201, services.create_document(project, kind=payload.kind, name=payload.name, by=request.person_id))
 
 
 @router.get("/documents/{document_id}", response={200: DocumentOut, **PROBLEMS}, operation_id="get_document")
@@ -91,8 +91,8 @@ def get_document(request: Request, document_id: DocumentId) -> Document:
 
 
 @router.post("/documents/{document_id}/tickets", response={201: TicketOut, **PROBLEMS}, operation_id="issue_ticket")
-def issue_ticket(request: Request, document_id: DocumentId) -> tuple[int, TicketOut]:
+def issue_ticket(request: Request, document_id: DocumentId) -> Status[TicketOut]:
     """For programs that can't send the session cookie to the socket. Fetch a new ticket before each connection."""
     document = queries.access_document(request.person_id, document_id, Act.READ)
     secret, ticket = services.issue_ticket(document, person_id=request.person_id)
-    return 201, TicketOut(ticket=secret, expires_at=ticket.expires_at)
+    return Status(201, TicketOut(ticket=secret, expires_at=ticket.expires_at))

@@ -48,10 +48,10 @@ def configure_logging(level: str) -> None:
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
             "root": {"handlers": ["stderr"], "level": level},
-            # Presigned addresses and socket addresses with tickets are credentials: their loggers stay silent.
+            # Presigned addresses, and socket addresses with tickets, are credentials: their loggers stay silent.
             "loggers": {
                 name: {"level": "WARNING"}
-                for name in ("botocore", "boto3", "urllib3", "httpx", "httpcore", "uvicorn.access")
+                for name in ("botocore", "boto3", "urllib3", "httpx", "httpcore", "uvicorn.access", "uvicorn.error")
             },
         }
     )
