@@ -1,5 +1,6 @@
 """Hides how counts fade: a count halves each half-life, and a row of counts shares one clock."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -41,7 +42,7 @@ class Row:
         self.counts = {item: count * factor for item, count in self.counts.items() if count * factor > FAINT}
 
     def _factor(self, age_s: float) -> float:
-        return 0.5 ** min(age_s / self.half_life_s, 1000.0)  # beyond 2^-1000 a float is zero in any case
+        return math.exp2(-min(age_s / self.half_life_s, 1000.0))  # beyond 2^-1000 a float is zero in any case
 
     def __bool__(self) -> bool:
         return bool(self.counts)

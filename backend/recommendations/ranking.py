@@ -1,5 +1,6 @@
 """Ranks what a person could use next in a project, from the parts of memory; pure, some hundred microseconds."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -104,7 +105,7 @@ def rank_assets(view: View, assets: Mapping[str, float], at: float) -> list[Sugg
 
 
 def _freshness(age_s: float) -> float:
-    return 0.5 ** min(max(age_s, 0.0) / USES_HALF_LIFE_S, 1000.0)
+    return math.exp2(-min(max(age_s, 0.0) / USES_HALF_LIFE_S, 1000.0))
 
 
 def _beside(placed: Placed, recent: Iterable[str], assets: Iterable[str], at: float) -> dict[str, float]:

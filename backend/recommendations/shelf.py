@@ -5,7 +5,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psycopg
 import redis
@@ -70,8 +70,7 @@ class Shelf:
         self._parts.move_to_end(name)
         self._unsaved.add(name)
         self._unshown.add(name)
-        part: Any = self._parts[name]  # of this kind, for the name holds the kind
-        return part
+        return cast(P, self._parts[name])  # the name holds the kind
 
     def show(self, valkey: redis.Redis) -> None:
         """Write what changed since the last time where requests read it."""

@@ -70,8 +70,13 @@ class ScratchOutbox:
         return event
 
     def streamed(self) -> list[dict[str, Any]]:
-        """All that the stream holds, oldest first."""
-        return [json.loads(fields[b"event"]) for _, fields in self.valkey.xrange(STREAM)]  # type: ignore[union-attr]  # sync client
+        """All events that the stream holds, oldest first."""
+        return [json.loads(fields[b"event"]) for _, fields in self.entries()]
+
+    def entries(self) -> list[tuple[bytes, dict[Any, Any]]]:
+        """The stream's entries with their ids, oldest first."""
+        found: Any = self.valkey.xrange(STREAM)
+        return list(found)
 
 
 @contextlib.contextmanager

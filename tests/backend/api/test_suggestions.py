@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,6 +40,10 @@ def eventually(true: Callable[[], bool], *, within_s: float = 5.0) -> bool:
     while not true() and time.monotonic() < end:
         time.sleep(0.02)
     return true()
+
+
+def moved_on(client: Any, studio: Any, before: str) -> bool:
+    return bool(suggested(client, studio)["as_of"] > before)
 
 
 def add_asset(studio: Any, *, name: str = "Lantern.jpg") -> str:
@@ -79,7 +84,7 @@ def test_an_act_changes_the_suggestions_within_a_second(api: Any, studio: Any) -
     for tool in ["text", "arrow"] * 3:
         before = suggested(ada, studio)["as_of"]
         assert do(ada, studio, tool).status_code == 204
-        assert eventually(lambda then=before: suggested(ada, studio)["as_of"] > then, within_s=1.0)  # type: ignore[misc]  # mypy and default arguments of lambdas
+        assert eventually(partial(moved_on, ada, studio, before), within_s=1.0)
     assert do(ada, studio, "text").status_code == 204
     assert eventually(lambda: reasons(ada, studio).get("arrow") == "You often draw an arrow after writing text")
     assert suggested(ada, studio)["items"][0]["id"] == "arrow"

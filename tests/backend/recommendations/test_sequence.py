@@ -1,5 +1,7 @@
 """One suite with known answers for the ranking algorithms, and what the sequence model promises beyond it."""
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -129,12 +131,12 @@ def test_an_unseen_pair_of_acts_falls_back_to_the_last_act() -> None:
     st.randoms(),
 )
 @settings(max_examples=40, deadline=None)
-def test_the_order_of_arrival_does_not_matter(acts: list[tuple[str, str, str, int]], chance: object) -> None:
+def test_the_order_of_arrival_does_not_matter(acts: list[tuple[str, str, str, int]], chance: random.Random) -> None:
     """Observations that come late or shuffled teach the same (the law that makes a replay harmless to the counts)."""
     straight, shuffled = SequenceModel(), SequenceModel()
     for who, before, tool, at in acts:
         straight.observe(who, (before,), tool, float(at))
-    for who, before, tool, at in sorted(acts, key=lambda _: chance.random()):  # type: ignore[attr-defined]  # hypothesis gives a Random
+    for who, before, tool, at in sorted(acts, key=lambda _: chance.random()):
         shuffled.observe(who, (before,), tool, float(at))
     asked = ("ada", (acts[0][1],), TOOLS, 2e7)
     scores = {s.item: s.score for s in straight.rank(*asked)}
