@@ -12,7 +12,7 @@ NOWHERE := ATELIER_VAR=$(CURDIR)/var ATELIER_SECRET_KEY=none TRITON_URL=127.0.0.
 QUIET_THREADS := OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev status test test-python test-studio lint lint-style lint-types lint-imports \
+.PHONY: help run install install-smoke install-test status test test-python test-studio lint lint-style lint-types lint-imports \
   lint-studio lint-django bench smoke snapshot clean
 
 help: ## Show the commands
@@ -24,13 +24,16 @@ run: install ## Install what is missing, start everything on 127.0.0.1, print th
 install:
 	@$(SYSTEM_PYTHON) backend/embedded/install.py
 
-install-dev:
-	@$(SYSTEM_PYTHON) backend/embedded/install.py --dev
+install-smoke:
+	@$(SYSTEM_PYTHON) backend/embedded/install.py smoke
+
+install-test:
+	@$(SYSTEM_PYTHON) backend/embedded/install.py test
 
 status: ## Show each running part with its pid, memory and port
 	@$(PYTHON) -m backend.embedded status
 
-test: install-dev test-studio test-python ## All tests on real parts, with coverage
+test: install-test test-studio test-python ## All tests on real parts, with coverage
 
 # ARGS="tests/collab -k room" runs some of them, without the bar on coverage.
 test-python:
@@ -39,7 +42,7 @@ test-python:
 test-studio:
 	$(NPM) run test
 
-lint: install-dev ## Style, types, import rules, the studio's types, missing migrations, the API's snapshot
+lint: install-test ## Style, types, import rules, the studio's types, missing migrations, the API's snapshot
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-style lint-types lint-imports lint-studio lint-django
 
 lint-style:
@@ -59,11 +62,11 @@ lint-django:
 	$(NOWHERE) $(PYTHON) -W ignore:Got:RuntimeWarning manage.py makemigrations --check --dry-run
 	$(NOWHERE) $(PYTHON) manage.py openapi | diff -q - frontend-api/openapi.json
 
-bench: install-dev ## Measure: NAME=… for one (without: their names), QUICK=1 for a short go
+bench: install-test ## Measure: NAME=… for one (without: their names), QUICK=1 for a short go
 	@$(QUIET_THREADS) $(PYTHON) -m tests.bench $(NAME)
 
-smoke: install ## Drive the whole story on a scratch stack (or on ATELIER_URL) in under a minute
-	@$(QUIET_THREADS) $(PYTHON) -m backend.embedded.smoke
+smoke: install-smoke ## Drive the whole story on a scratch stack (or on ATELIER_URL) in under a minute
+	@$(QUIET_THREADS) $(PYTHON) -m tests.smoke
 
 snapshot: ## Write what is generated and committed: openapi.json and the SDK's types
 	$(NOWHERE) $(PYTHON) manage.py openapi > frontend-api/openapi.json.part

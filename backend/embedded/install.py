@@ -1,6 +1,7 @@
 """Installs what Atelier needs into .venv and builds the studio, side by side; skips each step whose inputs stand.
 
-Usage: python3.11 backend/embedded/install.py [--dev]     (--dev: what tests and lint need, a browser among them)
+Usage: python3.11 backend/embedded/install.py [run | smoke | test]
+    smoke: the stock co-editing clients too; test: and what tests and lint need, a browser among them
 
 It runs before any package is there, so it uses the standard library alone and imports nothing of ours.
 """
@@ -13,9 +14,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
@@ -28,6 +30,9 @@ CLIENTS = ROOT / "tests" / "contract"  # the stock co-editing clients, for tests
 UV = "uv==0.13.9"
 # By pip, and not in the lock: a resolver would lock a CUDA build, where this machine's pip may be pointed at a CPU one.
 TORCH = "torch==2.13.0"
+
+
+Purpose: TypeAlias = Literal["run", "smoke", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,9 @@ class Step:
         return stamp.exists() and (self.made is None or self.made.exists()) and stamp.read_text() == self.digest()
 
 
-def steps(*, dev: bool) -> list[Step]:
+def steps(purpose: Purpose) -> list[Step]:
     """What there is to do, in no order but that of their needs."""
+    dev = purpose == "test"
     uv = (PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON)
     lock = ROOT / ("requirements-dev.txt" if dev else "requirements.txt")  # the first holds all of the second
     nodeps = ROOT / "requirements-nodeps.txt"
@@ -77,9 +83,10 @@ def steps(*, dev: bool) -> list[Step]:
             made=STUDIO / "studio" / "dist" / "index.html",
         ),
     ]  # fmt: skip
-    if (CLIENTS / "package-lock.json").exists():
+    if purpose != "run":
         packages = (CLIENTS / "package-lock.json",)
-        found.append(Step("clients-npm", [ci], needs=("packages",), inputs=packages, folder=CLIENTS))
+        lean = (*ci, "--ignore-scripts", "--omit=optional")
+        found.append(Step("clients-npm", [lean], needs=("packages",), inputs=packages, folder=CLIENTS))
     if dev and not shutil.which("chromium"):
         found.append(_browser())
     return found
@@ -149,7 +156,7 @@ class Installer:
         return True
 
 
-def install(*, dev: bool) -> int:
+def install(purpose: Purpose) -> int:
     """Do what is not done yet; the exit code."""
     began = time.monotonic()
     if not PYTHON.exists():
@@ -160,7 +167,7 @@ def install(*, dev: bool) -> int:
             print(f"No virtual environment could be made. {hint}\n{made.stdout}{made.stderr}", file=sys.stderr)
             return 1
     STAMPS.mkdir(exist_ok=True)
-    todo = [step for step in steps(dev=dev) if not step.stands()]
+    todo = [step for step in steps(purpose) if not step.stands()]
     if failed := Installer(todo).run():
         print(f"Not installed: {', '.join(failed)}. Running it again goes on from here.", file=sys.stderr)
         return 1
@@ -169,9 +176,9 @@ def install(*, dev: bool) -> int:
     return 0
 
 
-def main(run: Callable[..., int] = install) -> int:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="install.py")
-    parser.add_argument("--dev", action="store_true", help="also what tests and lint need")
+    parser.add_argument("purpose", choices=get_args(Purpose), default="run", nargs="?")
     options = parser.parse_args()
     if sys.version_info[:2] != (3, 11):
         found = ".".join(map(str, sys.version_info[:2]))
@@ -179,7 +186,7 @@ def main(run: Callable[..., int] = install) -> int:
             f"Atelier needs Python 3.11, for which Triton's model process is built; this is {found}.", file=sys.stderr
         )
         return 1
-    return run(dev=options.dev)
+    return install(options.purpose)
 
 
 if __name__ == "__main__":
