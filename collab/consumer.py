@@ -64,7 +64,7 @@ class SocketOutlet:
     def send(self, frame: bytes) -> None:
         if self.closed.done():
             return
-        if self._frames and self._bytes + len(frame) > self._max_bytes:
+        if self._bytes > self._max_bytes:  # before adding: a whole document may be one large frame
             self.close(SlowConsumer())
             return
         self._frames.append(frame)

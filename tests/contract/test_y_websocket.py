@@ -76,7 +76,7 @@ def test_offline_edits_merge(pair, version, studio, ticket):
 
 @BOTH
 def test_saved_counts_the_committed_frames(pair, version):
-    """With `status=1` the server says how many data frames are committed: the answer to its step 1, then each update."""
+    """With `status=1` the server says how many data frames are committed: the answer to step 1, then each update."""
     ada, _ = pair(version, status="1")
     for number in range(5):
         ada("set", map="elements", key=str(number), value=number)

@@ -1,0 +1,183 @@
+"""The journal on the real PostgreSQL: group commit, compaction beside writers, and what others committed."""
+
+import asyncio
+
+import psycopg
+import pycrdt
+import pytest
+from django.conf import settings
+
+from backend.core import ids
+from collab import heavy
+from collab.journal import Append, Journal, Row
+from collab.room import Room
+
+
+def _updates(count, size=1):
+    doc = pycrdt.Doc()
+    updates = []
+    doc.observe(lambda event: updates.append(event.update))
+    entries = doc.get("elements", type=pycrdt.Map)
+    for number in range(count):
+        entries[str(number)] = "x" * size
+    return updates
+
+
+@pytest.fixture
+def document_id(stack):
+    return ids.new_id()
+
+
+@pytest.fixture
+def workspace_id():
+    return ids.new_id()
+
+
+@pytest.fixture
+async def journals(stack):
+    """Two journals, as two processes have them."""
+    both = [Journal(settings.DATABASE_SYSTEM_URL) for _ in range(2)]
+    for journal in both:
+        await journal.open()
+    yield both
+    for journal in both:
+        await journal.close()
+
+
+@pytest.fixture
+def append(document_id, workspace_id):
+    """`await append(journal, updates)`: in one flush each, until all are committed."""
+
+    async def write(journal, updates, first_seq=1):
+        done = []
+        for seq, update in enumerate(updates, first_seq):
+            journal.append(Append([Row(document_id, workspace_id, None, update)], seq, done.append))
+        assert await journal.drain(10)
+        assert done == [True] * len(updates)
+
+    return write
+
+
+async def test_what_is_appended_is_loaded(journals, append, document_id):
+    """In another process, after the commit."""
+    updates = _updates(5)
+    await append(journals[0], updates)
+    assert await journals[1].load(document_id) == updates
+
+
+async def test_many_appends_share_few_commits(journals, append, document_id):
+    """A thousand flushes need far fewer transactions: what gathers during one insert is the next."""
+    updates = _updates(1000)
+    await append(journals[0], updates)
+    async with await psycopg.AsyncConnection.connect(settings.DATABASE_SYSTEM_URL) as connection:
+        cursor = await connection.execute(
+            "SELECT count(DISTINCT xid::text), count(*) FROM collab_update WHERE document_id = %s", [document_id]
+        )
+        transactions, rows = await cursor.fetchone()
+    assert rows == 1000
+    assert transactions < 20
+
+
+async def test_news_are_what_others_committed_and_we_have_not_heard(journals, append, document_id):
+    """Once each; not our own rows, nor those that their writer told us of itself."""
+    mine, others = journals
+    updates = _updates(4)
+    await mine.news([document_id])
+    await append(mine, updates[:1])
+    await append(others, updates[1:])
+    mine.heard(others.writer, 1)
+    assert {update for _, update in (await mine.news([document_id])).rows} == set(updates[2:])
+    assert (await mine.news([document_id])).rows == []
+
+
+async def test_a_row_that_commits_late_is_still_found(journals, append, document_id, workspace_id):
+    """Ids do not commit in order: a row with a lower id, committed after a look, is in a later look."""
+    late, early = _updates(2)
+    await journals[0].news([document_id])
+    async with await psycopg.AsyncConnection.connect(settings.DATABASE_SYSTEM_URL) as slow:
+        await slow.execute(
+            "INSERT INTO collab_update (document_id, workspace_id, data, writer, seq) VALUES (%s, %s, %s, %s, 1)",
+            [document_id, workspace_id, late, ids.new_id()],
+        )
+        await append(journals[1], [early])
+        assert [update for _, update in (await journals[0].news([document_id])).rows] == [early]
+        await journals[0].news([document_id])
+        await slow.commit()
+    assert [update for _, update in (await journals[0].news([document_id])).rows] == [late]
+
+
+async def test_compaction_keeps_the_document(journals, append, document_id, workspace_id):
+    """One snapshot in place of the rows, with what waits for its causes; the other process is told."""
+    updates = _updates(30)
+    await append(journals[0], [*updates[:20], *updates[21:]])  # a gap: number 20 is missing
+    await journals[1].news([document_id])
+    assert await journals[0].compact(document_id, workspace_id) == 29
+    parts = await journals[0].load(document_id)
+    assert len(parts) == 1
+    assert Room([*parts, updates[20]]).state_vector() == Room(updates).state_vector()
+    assert (await journals[1].news([document_id])).compacted == [document_id]
+    assert await journals[0].compact(document_id, workspace_id) == 0
+
+
+async def test_compaction_beside_writers_loses_nothing(journals, append, document_id, workspace_id):
+    """Two processes append and compact at once; in the end everything is there."""
+    updates = _updates(400)
+
+    async def write(journal, mine):
+        for seq, update in enumerate(mine, 1):
+            await append(journal, [update], seq)
+
+    async def compact(journal):
+        for _ in range(15):
+            await journal.compact(document_id, workspace_id)
+            await asyncio.sleep(0.01)
+
+    await asyncio.gather(
+        write(journals[0], updates[::2]), write(journals[1], updates[1::2]), compact(journals[0]), compact(journals[1])
+    )
+    assert Room(await journals[0].load(document_id)).state_vector() == Room(updates).state_vector()
+
+
+async def test_big_documents_are_merged_elsewhere(journals, append, document_id, workspace_id):
+    """Above the limit a helper process merges; the event loop goes on meanwhile."""
+    updates = _updates(40, size=20_000)
+    await append(journals[0], updates)
+    ticks = 0
+
+    async def tick():
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.005)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    await journals[0].compact(document_id, workspace_id)
+    ticking.cancel()
+    assert ticks > 5
+    assert Room(await journals[0].load(document_id)).state_vector() == Room(updates).state_vector()
+    with pytest.raises(heavy.HeavyFailed):
+        await heavy.merge([b"\x01\x01\x05", bytes(heavy.INLINE_BYTES)])
+
+
+async def test_the_writer_survives_the_loss_of_its_connection(journals, append, document_id):
+    """Its server process is ended: what waits is sent again on a new connection."""
+    updates = _updates(2)
+    await append(journals[0], updates[:1])
+    assert journals[0]._connection is not None
+    async with await psycopg.AsyncConnection.connect(settings.DATABASE_SYSTEM_URL, autocommit=True) as killer:
+        await killer.execute("SELECT pg_terminate_backend(%s)", [journals[0]._connection.info.backend_pid])
+    await append(journals[0], updates[1:])
+    assert await journals[1].load(document_id) == updates
+
+
+async def test_what_postgresql_refuses_is_told(journals, document_id):
+    """A row that can never be written fails alone; the others of its group are committed."""
+    good = _updates(1)
+    done = {}
+    journals[0].append(
+        Append([Row(document_id, ids.new_id(), None, good[0])], 1, lambda saved: done.update(good=saved))
+    )
+    bad = Row(document_id, None, None, good[0])
+    journals[0].append(Append([bad], 2, lambda saved: done.update(bad=saved)))
+    assert await journals[0].drain(10)
+    assert done == {"good": True, "bad": False}

@@ -1,0 +1,153 @@
+"""Two web processes on one document: convergence, and faults of each part in turn."""
+
+import asyncio
+import signal
+from contextlib import suppress
+
+import websockets
+from asgiref.sync import sync_to_async
+
+from backend.core import tenancy
+from collab import edits
+
+
+async def test_two_processes_share_a_document(webs, join, studio):
+    """Edits, saved marks and presence cross between processes."""
+    ada, bo = (
+        await join(webs[0].ws_url, studio.board, studio.ada),
+        await join(webs[1].ws_url, studio.board, studio.bo),
+    )
+    await ada.put("a", 1)
+    await bo.has("a", 1)
+    await bo.put("b", 2)
+    await ada.has("b", 2)
+    await ada.present("{}")
+    await bo.until(lambda it: '"Ada"' in it.others.get(ada.doc.client_id, ""))
+    await asyncio.gather(ada.saved(), bo.saved())
+    ada.drop()
+    await bo.until(lambda it: it.others[ada.doc.client_id] == "null", timeout_s=2)
+
+
+async def test_without_valkey_two_processes_converge(webs, join, studio, own_valkey):
+    """With nobody to carry messages, each reads in the journal what the other committed: within 5 s, deletions too."""
+    ada, bo = (
+        await join(webs[0].ws_url, studio.board, studio.ada),
+        await join(webs[1].ws_url, studio.board, studio.bo),
+    )
+    await ada.put("kept", 0)
+    await bo.has("kept", 0)
+    own_valkey.stop()
+    try:
+        await ada.put("a", 1)
+        await ada.saved(timeout_s=2)
+        await bo.has("a", 1, timeout_s=5)
+        await bo.put("a", 2)
+        await ada.has("a", 2, timeout_s=5)
+    finally:
+        own_valkey.start()
+
+
+async def test_a_restart_of_valkey_loses_nothing(webs, join, studio, own_valkey):
+    """Both write all through it; soon after, both have all, and changes are quick again."""
+    ada, bo = (
+        await join(webs[0].ws_url, studio.board, studio.ada),
+        await join(webs[1].ws_url, studio.board, studio.bo),
+    )
+    for number in range(60):
+        await ada.put(f"a{number}", number)
+        await bo.put(f"b{number}", number)
+        await asyncio.sleep(0.02)
+        {20: own_valkey.stop, 40: own_valkey.start}.get(number, lambda: None)()
+    await asyncio.gather(ada.saved(), bo.saved())
+    await asyncio.gather(
+        ada.until(lambda it: len(it.entries) == 120, 6), bo.until(lambda it: len(it.entries) == 120, 6)
+    )
+    await asyncio.sleep(1)
+    await ada.put("quick", 1)
+    await bo.has("quick", 1, timeout_s=1)
+
+
+async def _write_until_cut(client, name, saved):
+    """Write as fast as it is saved; `saved` holds the keys that the server acknowledged."""
+    keys = []
+    with suppress(websockets.ConnectionClosed, TimeoutError):
+        for number in range(10_000):
+            keys.append(f"{name}{number}")
+            await client.put(keys[-1], number)
+            await asyncio.sleep(0.005)
+            done = client.committed - 1  # the first data frame answered the server's step 1
+            saved.update(keys[: max(0, done)])
+
+
+async def test_kill_9_of_a_web_process_loses_nothing_acknowledged(webs, join, studio):
+    """Ten clients write, the process is killed; what was told as saved is there for a fresh client elsewhere."""
+    for _ in range(3):
+        clients = [await join(webs[0].ws_url, studio.board, studio.ada) for _ in range(10)]
+        before = set(clients[0].entries)
+        saved: set[str] = set()
+        writing = [asyncio.create_task(_write_until_cut(c, f"{id(c)}-", saved)) for c in clients]
+        await asyncio.sleep(1.0)
+        webs[0].end(signal.SIGKILL)
+        await asyncio.gather(*writing)
+        fresh = await join(webs[1].ws_url, studio.board, studio.bo)
+        assert len(saved) > 100
+        assert saved - set(fresh.entries) == set()
+        assert before <= set(fresh.entries)
+        await fresh.close()
+        await asyncio.to_thread(webs[0].start)
+
+
+async def test_unacknowledged_edits_come_back_with_their_client(webs, join, address, studio):
+    """A client that was cut off brings on its return what nobody had saved."""
+    ada = await join(webs[0].ws_url, studio.board, studio.ada)
+    await ada.put("a", 1)
+    webs[0].end(signal.SIGKILL)
+    await ada.ended()
+    ada.entries["b"] = 2
+    await ada.open(await address(webs[1].ws_url, studio.board, studio.ada))
+    await ada.saved(1)
+    bo = await join(webs[1].ws_url, studio.board, studio.bo)
+    await asyncio.to_thread(webs[0].start)
+    assert bo.entries.to_py() == {"a": 1, "b": 2}
+
+
+async def test_sigterm_flushes_and_says_1012(webs, join, studio):
+    """The last frames before the end are committed; the close code tells clients to come back; it is over in 10 s."""
+    ada = await join(webs[0].ws_url, studio.board, studio.ada)
+    for number in range(50):
+        await ada.put(str(number), number)
+    await ada.saved(1)
+    await asyncio.to_thread(webs[0].end, signal.SIGTERM)
+    assert await ada.ended() == 1012
+    bo = await join(webs[1].ws_url, studio.board, studio.bo)
+    await asyncio.to_thread(webs[0].start)
+    assert len(bo.entries) == 50
+
+
+def _edit(studio, key):
+    change = [edits.SetEntry("elements", key, {"type": "image", "x": 1, "fileId": "ast_1"})]
+    with tenancy.acting(person_id=studio.ada.pk, workspace_id=studio.workspace.pk):
+        return edits.apply(
+            studio.board.pk, change, workspace_id=studio.workspace.pk, author="span", on_behalf_of=studio.ada.pk
+        )
+
+
+def _undo(studio, edit_id):
+    with tenancy.acting(person_id=studio.ada.pk, workspace_id=studio.workspace.pk):
+        return edits.undo(edit_id, person_id=studio.ada.pk)
+
+
+async def test_an_edit_from_python_reaches_open_sockets(webs, join, studio):
+    """Also through a process that Valkey did not tell (this test's is another one), and its undo takes it away."""
+    ada = await join(webs[0].ws_url, studio.board, studio.ada)
+    edit_id = await sync_to_async(_edit)(studio, "e1")
+    await ada.until(lambda it: "e1" in it.entries, timeout_s=5)
+    await sync_to_async(_undo)(studio, edit_id)
+    await ada.until(lambda it: "e1" not in it.entries, timeout_s=5)
+
+
+async def test_an_edit_from_python_is_seen_at_once(stack, join, studio):
+    """Where Valkey carries the word, within a fraction of a second."""
+    ada = await join(f"{stack.ws_url}/collab", studio.board, studio.ada)
+    await sync_to_async(_edit)(studio, "e1")
+    await ada.until(lambda it: "e1" in it.entries, timeout_s=0.5)
