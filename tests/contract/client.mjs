@@ -48,6 +48,7 @@ const commands = {
   text: () => doc.getText('text').toString(),
   until: ({ map, key, value, timeoutMs }) =>
     wait(() => JSON.stringify(plain(doc.getMap(map).get(key)) ?? null) === JSON.stringify(value), timeoutMs ?? 5000),
+  entries: ({ map }) => doc.getMap(map).toJSON(),
   untilText: ({ length, timeoutMs }) => wait(() => doc.getText('text').length === length, timeoutMs ?? 5000),
   state: ({ state }) => { provider.awareness.setLocalState(state) },
   states: () => [...provider.awareness.getStates()].map(([id, state]) => ({ id, mine: id === doc.clientID, state })),
