@@ -88,6 +88,7 @@ class Shelf:
 
     def save(self) -> None:
         """Write what changed to PostgreSQL, in the caller's transaction. A workspace that is gone is let go."""
+        self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # else the workspace is missed at the commit only
         for name in list(self._unsaved):
             values = [name.workspace, name.kind, name.subject, Jsonb(self._parts[name].dump())]
             try:

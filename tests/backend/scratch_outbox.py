@@ -6,6 +6,7 @@ import secrets
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import redis
@@ -33,7 +34,10 @@ class ScratchOutbox:
     def __init__(self, *, owner_url: str, system_url: str, valkey_url: str) -> None:
         self.schema = f"scratch_{secrets.token_hex(6)}"
         self.url = psycopg.conninfo.make_conninfo(system_url, options=f"-c search_path={self.schema},public")
-        self.valkey = redis.Redis.from_url(valkey_url, db=9, socket_timeout=3, socket_connect_timeout=1)
+        address = (
+            urlsplit(valkey_url)._replace(path="/9").geturl()
+        )  # the stack is in database 0, and this one is flushed
+        self.valkey = redis.Redis.from_url(address, socket_timeout=3, socket_connect_timeout=1)
         self.valkey.flushdb()
         self.owner = psycopg.connect(owner_url, autocommit=True, options=f"-c search_path={self.schema},public")
         self.owner.execute(f"CREATE SCHEMA {self.schema}".encode())

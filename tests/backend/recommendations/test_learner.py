@@ -183,6 +183,26 @@ def test_what_cannot_be_read_is_passed_over(outbox: ScratchOutbox) -> None:
         assert eventually(lambda: learned(outbox) == {"image": 1.0})
 
 
+def test_an_event_of_a_workspace_that_is_gone_stops_nothing(stack: Any) -> None:
+    """On the running learner: its part can't be saved, the event counts as seen, and the learner goes on."""
+    from django.conf import settings
+
+    from backend.core import valkey
+
+    event = ids.new_id()
+    fields = {
+        "id": str(event),
+        "kind": "act.used",
+        "workspace_id": str(ids.new_id()),
+        "person_id": str(PERSON),
+        "data": {"project_id": ids.show("prj", PROJECT), "tool": "draw"},
+        "created_at": "2026-11-23T18:00:00+00:00",
+    }
+    valkey.client().xadd(STREAM, {"id": str(event), "event": json.dumps(fields)})
+    with psycopg.connect(settings.DATABASE_SYSTEM_URL, autocommit=True) as connection:
+        assert eventually(lambda: stream.seen_among(connection, [event]) == {event}, within_s=10)
+
+
 def test_old_ids_are_forgotten(outbox: ScratchOutbox) -> None:
     """Ids older than the outbox keeps events are dropped, younger ones stay."""
     young, old = ids.new_id(), relay.least_id(time.time() - 9 * 86400)
