@@ -19,7 +19,9 @@ def test_a_project_is_made_and_listed(api: Any, studio: Any) -> None:
     assert ada.get(f"/api/v1/projects/{made.json()['id']}").json() == made.json()
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'{"name": 3}', b'{"name": "  "}', b'{"name":"a","x":1}'])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b"null", b'{"name": 3}', b'{"name": "  "}', b'{"name": "a\\u0000b"}', b'{"name":"a","x":1}']
+)
 def test_a_bad_body_is_refused(api: Any, studio: Any, body: bytes) -> None:
     """422 with a code; nothing is made."""
     ada, address = api(studio.ada), f"/api/v1/workspaces/{studio.workspace_id}/projects"
@@ -44,7 +46,9 @@ def test_foreign_objects_are_not_found(api: Any, studio: Any, other_studio: Any,
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("shown", ["prj_", "x", "doc_01h455vb4pex5vsknk084sn02q", "prj_01h455vb4pex5vsknk084sn02q", "%00"])
+@pytest.mark.parametrize(
+    "shown", ["prj_", "x", "doc_01h455vb4pex5vsknk084sn02q", "prj_01h455vb4pex5vsknk084sn02q", "%00"]
+)
 def test_ids_that_name_nothing(api: Any, studio: Any, shown: str) -> None:
     """Malformed, of another kind, unknown: all are 404."""
     assert api(studio.ada).get(f"/api/v1/projects/{shown}").status_code == 404
