@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 
 from backend.api.auth import Request
 from backend.api.schemas import (
@@ -83,7 +83,7 @@ class AssetOut(Schema):
 
 
 @router.post("/projects/{project_id}/uploads", response={201: UploadOut, **PROBLEMS}, operation_id="start_upload")
-def start_upload(request: Request, project_id: ProjectId, payload: UploadIn) -> tuple[int, UploadOut]:
+def start_upload(request: Request, project_id: ProjectId, payload: UploadIn) -> Status[UploadOut]:
     """Announce a picture and get an address to PUT its bytes to. Then finish the upload."""
     project = access_project(request.person_id, project_id, Act.EDIT)
     started = services.start_upload(
@@ -94,8 +94,9 @@ def start_upload(request: Request, project_id: ProjectId, payload: UploadIn) -> 
         media_type=payload.media_type,
         by=request.person_id,
     )
-    return 201, UploadOut(
-        id=started.upload.id, url=started.url, headers=started.headers, expires_at=started.upload.expires_at
+    return Status(
+        201,
+        UploadOut(id=started.upload.id, url=started.url, headers=started.headers, expires_at=started.upload.expires_at),
     )
 
 

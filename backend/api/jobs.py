@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from django.http import HttpResponse
-from ninja import Field, Header, Router, Schema
+from ninja import Field, Header, Router, Schema, Status
 
 from backend.api import edits, stream
 from backend.api.auth import Request
@@ -51,7 +51,10 @@ class JobIn(Body):
     document_id: Annotated[
         DocumentId | None, Field(description="A board of the project: the result is placed there beside its original.")
     ] = None
-    element_id: Annotated[str | None, Field(max_length=200, description="The original's element on that board.")] = None
+    element_id: Annotated[
+        str | None,
+        Field(max_length=200, pattern=r"^[\x21-\x7e]+$", description="The original's element on that board."),
+    ] = None
 
 
 class ProgressOut(Schema):
@@ -101,7 +104,7 @@ def submit_job(
         str | None,
         Header(alias="Idempotency-Key", min_length=1, max_length=200, description="Repeat it and get the same job."),
     ] = None,
-) -> tuple[int, dict[str, Any]]:
+) -> Status[dict[str, Any]]:
     """Queue a job and answer at once. Follow it at its Location, or on the project's event stream."""
     project = access_project(request.person_id, project_id, Act.EDIT)
     job = services.submit(
@@ -115,7 +118,7 @@ def submit_job(
         by=request.person_id,
     )
     response["Location"] = f"/api/v1/jobs/{ids.show('job', job.id)}"
-    return 202, queries.present(job)
+    return Status(202, queries.present(job))
 
 
 @router.get("/projects/{project_id}/jobs", response={200: PageOf[JobOut], **PROBLEMS}, operation_id="list_jobs")

@@ -1,7 +1,7 @@
 """The project's live events as server-sent events: the one place where HTTP crosses from threads to the event loop.
 
-A stream holds one subscription to Valkey and no database connection: access is read anew in a thread every 2 s, and at once when
-somebody's rights change, so that a person who is removed hears nothing after a second.
+A stream holds one subscription to Valkey and no database connection: access is read anew in a thread every 2 s, and
+at once when somebody's rights change, so that a person who is removed hears nothing after a second.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Stream(StreamingHttpResponse):
     openapi_extra={"responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}},
 )
 def follow_project(request: Request, project_id: ProjectId) -> Stream:
-    """What happens in the project, as it happens: `event:` is job, asset, suggestions, member or document, `data:` is JSON.
+    """What happens in the project, as it happens. `event:` is job, asset, suggestions, member, document; `data:` JSON.
 
     Nothing is kept: after a reconnect read what you show again. Ends when your access does.
     """

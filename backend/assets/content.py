@@ -1,7 +1,7 @@
 """Keeps and drops bytes that several assets may share: content-addressed objects and who still needs them.
 
-Whoever makes an asset of some bytes, or deletes them, first takes the content's lock: so bytes are never deleted under an
-asset that is being made of them, without a counter that could be wrong.
+Whoever makes an asset of some bytes, or deletes them, first takes the content's lock: so bytes are never deleted
+under an asset that is being made of them, without a counter that could be wrong.
 """
 
 import uuid

@@ -1,7 +1,7 @@
 """Hides libvips: what a picture file holds, its renditions, its pixels for a network, and back to a file.
 
-Nothing here trusts a name or a declared type: the first bytes and the decoder decide. Every decode is preceded by a look
-at the header alone, so that a small file that claims a billion pixels costs nothing (decompression bomb).
+Nothing here trusts a name or a declared type: the first bytes and the decoder decide. Every decode is preceded by a
+look at the header alone, so that a small file that claims a billion pixels costs nothing (decompression bomb).
 """
 
 import os
@@ -117,7 +117,7 @@ def inspect(path: Path, *, max_pixels: int) -> Inspection:
 
 
 def render(path: Path, *, max_px: int, quality: int = 82) -> Rendition:
-    """A rendition of at most `max_px` a side: upright, sRGB, 8 bits, without metadata; JPEG, or WebP where there is alpha.
+    """A rendition of at most `max_px` a side: upright, sRGB, 8 bits, no metadata; JPEG, or WebP with alpha.
 
     Raises:
         PictureBroken: truncated or damaged, for every byte of the file is decoded on the way.
@@ -138,7 +138,7 @@ def _upright_srgb(path: Path, max_px: int) -> pyvips.Image:
 
 
 def read_pixels(path: Path, *, max_pixels: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
-    """The picture upright in sRGB: (H, W, 3) uint8, and its alpha (H, W, 1) uint8 where it has one. Raises as `inspect`."""
+    """Upright in sRGB: (H, W, 3) uint8, and the alpha (H, W, 1) uint8 where there is one. Raises as `inspect`."""
     inspect(path, max_pixels=max_pixels)
     with _decoding:
         try:

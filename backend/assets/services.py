@@ -1,7 +1,7 @@
 """Takes a picture in: `start_upload` gives an address to PUT it to, `finish_upload` verifies what came and keeps it.
 
-A lost or repeated finish is harmless: the work before the last transaction writes only objects named by their content, and that
-transaction locks the upload and returns early when it is done.
+A lost or repeated finish is harmless: the work before the last transaction writes only objects named by their
+content, and that transaction locks the upload and returns early when it is done.
 """
 
 import tempfile
@@ -90,7 +90,7 @@ def start_upload(
 
 
 def finish_upload(upload_id: uuid.UUID, *, by: uuid.UUID) -> Asset:
-    """Verify what was PUT and make it an asset. Idempotent. Must not run in a transaction: it opens short ones of its own.
+    """Verify what was PUT and make it an asset. Idempotent. Call it outside a transaction: it opens short ones itself.
 
     Raises:
         NotFound, Forbidden: not the person's upload, or no longer an editor.
@@ -132,9 +132,9 @@ def _unfinished(upload_id: uuid.UUID, by: uuid.UUID) -> Upload | Asset:
 
 
 def _outcome(upload: Upload) -> Asset | None:
-    if upload.state == UploadState.FINISHED:
+    if upload.state == UploadState.FINISHED and upload.asset_id:
         return Asset.objects.select_related("lineage").get(pk=upload.asset_id)
-    if upload.state == UploadState.REFUSED:
+    if upload.state == UploadState.REFUSED and upload.refusal:
         raise REFUSALS[upload.refusal["code"]](upload.refusal["detail"])
     if upload.state == UploadState.EXPIRED or upload.expires_at < timezone.now():
         raise UploadExpired("This upload was not finished in time. Start a new one.")
@@ -149,7 +149,7 @@ def _verify(upload: Upload, source: str, path: Path) -> Inspection:
 
 
 def _make_renditions(path: Path, seen: Inspection) -> dict[str, Rendition]:
-    """At once and not in a task: a photo of 12 megapixels takes 0.16 s, and decoding it is the check that it is whole."""
+    """At once, not in a task: 12 megapixels take 0.16 s, and decoding them is the check that the file is whole."""
     thumbnail = pictures.render(path, max_px=pictures.THUMBNAIL_PX)
     if seen.web_ready:
         return {"thumbnail": thumbnail}

@@ -1,8 +1,9 @@
 """The one door to S3: hides boto3, its errors, keys, presigned addresses and what the store enforces of them.
 
-Keys hold the workspace: `{workspace}/uploads/{upload}` until an upload is verified, then `{workspace}/{sha256}`, which says what
-the bytes are; a rendition is named after its original, `{workspace}/{sha256}.{name}`. SeaweedFS 4.48 was seen to enforce what a
-presigned PUT signs: another length or header answers 403, other bytes than the signed SHA-256 answer 400.
+Keys hold the workspace: `{workspace}/uploads/{upload}` until an upload is verified, then `{workspace}/{sha256}`,
+which says what the bytes are; a rendition is named after its original, `{workspace}/{sha256}.{name}`. SeaweedFS 4.48
+was seen to enforce what a presigned PUT signs: another length or header answers 403, other bytes than the signed
+SHA-256 answer 400.
 """
 
 import base64
@@ -133,7 +134,7 @@ def presign_put(key: str, *, size_bytes: int, sha256: str, media_type: str) -> t
 
 
 def presign_get(key: str, *, media_type: str, filename: str | None = None) -> str:
-    """An address to read `key` for at least half of DOWNLOAD_EXPIRES_S; with `filename` the browser saves it under that name.
+    """An address to read `key` for at least half of DOWNLOAD_EXPIRES_S; with `filename` a browser saves it as that.
 
     It stays the same for half of that time, so that a browser's cache answers when a list is read again.
     """

@@ -1,4 +1,4 @@
-"""Places a result on a board beside its original: what an Excalidraw image element is, and where the new one goes. Pure."""
+"""Places a result on a board beside its original: hides what an Excalidraw image element is. Pure."""
 
 import secrets
 from collections.abc import Mapping
@@ -49,13 +49,13 @@ def beside(
 
 
 def index_above(indices: Any) -> str:
-    """A fractional index greater than each of `indices`. Source: Greenspan, "Implementing fractional indexing" (jitterless)."""
+    """A fractional index greater than each of `indices`. Source: Greenspan, "Implementing fractional indexing"."""
     highest = max((index for index in indices if _integer_part(index)), default="")
     return _incremented(_integer_part(highest)) if highest else _FIRST_INDEX
 
 
 def _integer_part(index: str) -> str:
-    """The first digits: the head letter says how many follow ("a": 1, "b": 2, …; "Z": 1, "Y": 2, …). "" if malformed."""
+    """The first digits: the head letter says how many follow ("a" 1, "b" 2, …; "Z" 1, "Y" 2, …). "" if malformed."""
     head = index[:1]
     if "a" <= head <= "z":
         length = ord(head) - ord("a") + 2

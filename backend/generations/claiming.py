@@ -1,6 +1,7 @@
 """Hides who holds a job: the claim of the fairest one, its lease, the heartbeats that keep it, and the end of it.
 
-The claim looks over all workspaces as the role `system`; what follows it goes on as the tenant. All times are the database's.
+The claim looks over all workspaces as the role `system`; what follows it goes on as the tenant. All times are the
+database's.
 """
 
 import threading

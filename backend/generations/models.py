@@ -14,7 +14,7 @@ STATES = [(state.value, state.value) for state in State]
 class Job(models.Model):
     """One run of a task on one asset. `attempt` is the fencing token: what an older attempt writes is refused.
 
-    `staged`: the SHA-256 of objects that an attempt wrote and that no asset is made of yet; deleted if the job ends otherwise.
+    `staged`: the SHA-256 of objects that an attempt wrote and that no asset is made of yet: deleted if none ever is.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -27,9 +27,9 @@ class Job(models.Model):
     input_asset = models.ForeignKey(Asset, on_delete=models.SET_NULL, null=True, related_name="+")
     output_asset = models.ForeignKey(Asset, on_delete=models.SET_NULL, null=True, related_name="+")
     document_id = models.UUIDField(null=True)
-    element_id = models.TextField(null=True)
+    element_id = models.TextField(null=True)  # noqa: DJ001 - there is none, which is not an empty one
     edit_id = models.UUIDField(null=True)
-    idempotency_key = models.TextField(null=True)
+    idempotency_key = models.TextField(null=True)  # noqa: DJ001 - the unique constraint passes over nulls
     request_digest = models.CharField(max_length=64)
     traceparent = models.TextField()
 

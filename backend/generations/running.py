@@ -1,7 +1,8 @@
 """Runs one claimed job from its input's bytes to its published result, and says how each way to fail ends it.
 
-What is written before the last transaction is objects named by their content; that transaction is fenced by the lease's attempt
-and holds all that the job has for effect: the asset, its lineage, the charge, the event, the edit of the board.
+What is written before the last transaction is objects named by their content; that transaction is fenced by the
+lease's attempt and holds all that the job has for effect: the asset, its lineage, the charge, the event, the edit of
+the board.
 """
 
 import tempfile
@@ -54,26 +55,33 @@ def run_next() -> bool:
     claim = claiming.claim_next()
     if claim is None:
         return False
+    run(claim)
+    return True
+
+
+def run(claim: Claim) -> None:
+    """Run a claimed job to its end, whatever that is. Raises only our own mistakes, after the job failed of them."""
     with trace.continued(claim.traceparent), claiming.keeper.holding(claim) as lease:
         log.info("job.claimed", job_id=ids.show("job", claim.job_id), attempt=claim.attempt)
         began = time.perf_counter()
         try:
-            _run(claim, lease)
+            _make(claim, lease)
         except (LeaseLost, InferenceCancelled):
             _let_go(lease, used_s=time.perf_counter() - began)
         except _PASSING as exc:
-            _end(lease, lambda job: services.put_back(job, _shown(exc), lost=False))
+            error = _shown(exc)
+            _end(lease, lambda job: services.put_back(job, error, lost=False))
         except AppError as exc:
-            _end(lease, lambda job: services.fail(job, _shown(exc)))
+            error = _shown(exc)
+            _end(lease, lambda job: services.fail(job, error))
         except _DATABASE_AWAY:
             # Nothing can be written now. The lease runs out, and the sweeper queues the job again.
             log.exception("job.database_away", job_id=ids.show("job", claim.job_id))
         except Exception:
             log.exception("job.broke", job_id=ids.show("job", claim.job_id))
-            error = {"code": "internal", "detail": "This is our fault, and it is logged."}
-            _end(lease, lambda job: services.fail(job, error))
+            broken = {"code": "internal", "detail": "This is our fault, and it is logged."}
+            _end(lease, lambda job: services.fail(job, broken))
             raise
-    return True
 
 
 def _shown(exc: BaseException) -> dict[str, str]:
@@ -82,7 +90,7 @@ def _shown(exc: BaseException) -> dict[str, str]:
     return {"code": "part_unavailable", "detail": "The storage of files did not keep the result."}
 
 
-def _run(claim: Claim, lease: Lease) -> None:
+def _make(claim: Claim, lease: Lease) -> None:
     with tenancy.acting(workspace_id=claim.workspace_id):
         job = Job.objects.get(pk=claim.job_id)
         source = assets.ref(job.input_asset_id) if job.input_asset_id else None
@@ -203,7 +211,7 @@ def _publish(claim: Claim, source: AssetRef, result: Result, made: Provenance) -
 
 
 def _place(job: Job, asset: Asset, made: Provenance) -> Any:
-    """Put the result beside its original. Where the board, the original or the right is gone the asset still is: None."""
+    """Put the result beside its original. None where board, original or right is gone: the asset still is."""
     if job.document_id is None:
         return None
     try:

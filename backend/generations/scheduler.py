@@ -1,9 +1,9 @@
 """Says whose job is next: weighted fair shares of compute, first among workspaces, then among the people of one. Pure.
 
-Start-time fair queueing. Each flow (a workspace; a person in one) has a clock: the compute that it was given, divided by its
-weight. The flow whose clock is lowest is next, and is charged the job's estimate when it is claimed, and what it really cost
-when it ends. So ten dear jobs weigh what they cost, not what they count. A flow that begins to wait joins at the lowest clock
-of those that are served: being idle saves nothing up, and costs nothing either.
+Start-time fair queueing. Each flow (a workspace; a person in one) has a clock: the compute that it was given, divided
+by its weight. The flow whose clock is lowest is next, and is charged the job's estimate when it is claimed, and what
+it really cost when it ends. So ten dear jobs weigh what they cost, not what they count. A flow that begins to wait
+joins at the lowest clock of those that are served: being idle saves nothing up, and costs nothing either.
 
 Source: Goyal, Vin, Cheng 1996, "Start-time Fair Queueing", section 2: two flows that both wait differ by at most one of
 their largest jobs each, |W_f/φ_f − W_g/φ_g| ≤ l_f/φ_f + l_g/φ_g.

@@ -164,7 +164,7 @@ def undo_edit(document_id: uuid.UUID, edit_id: uuid.UUID, *, by: uuid.UUID) -> b
 
 
 def advance(job: Job, step: Step, **fields: Any) -> None:
-    """Take `step` with the job's row, which the caller has locked, and write `fields` with it. Raises StepNotPossible."""
+    """Take `step` with the job, whose row the caller has locked, and write `fields` with it. Raises StepNotPossible."""
     job.state = states.after(job.state, step).value
     if job.state in states.ENDED:
         fields["finished_at"] = timezone.now()
@@ -196,7 +196,7 @@ def tell(
 
 
 def put_back(job: Job, error: dict[str, str], *, lost: bool) -> None:
-    """After a fault that passes, or a lost worker: queue the locked job again after its back-off, or fail it at the limit."""
+    """After a passing fault, or a lost worker: queue the locked job again after a back-off, or fail it at the limit."""
     job.losses += int(lost)
     if not states.may_try_again(tries=job.attempt, losses=job.losses):
         fail(job, error)

@@ -1,4 +1,4 @@
-"""The life of a job as a pure machine: `queued → running → succeeded | failed | cancelled`, and back to queued when a try is lost.
+"""The life of a job as a pure machine: which step leads from which state to which, and when a try is worth it.
 
 queued ──claim──▶ running ──succeed──▶ succeeded
   │  ▲               │ ├────fail─────▶ failed

@@ -1,4 +1,4 @@
-"""Finds again what a broker forgot, what a dead worker held, and what an ended job left behind. Cheap and idempotent."""
+"""Finds again what a broker forgot, what a dead worker held and what an ended job left behind. Cheap, idempotent."""
 
 import uuid
 from datetime import timedelta
@@ -21,7 +21,7 @@ _LOST = {"code": "worker_lost", "detail": "The workers that ran this job ended a
 
 
 def sweep() -> None:
-    """Queue lost jobs again, wake workers for those that wait, delete what ended jobs left. Raises StorageUnavailable last."""
+    """Queue lost jobs again, wake workers for those that wait, delete what ended jobs left."""
     for job_id, workspace_id in _found(Q(state=State.RUNNING, lease_until__lt=Now())):
         _take_back(job_id, workspace_id)
     _wake_workers()

@@ -5,7 +5,6 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
-
 PROTECT = """
 CALL protect_tenant_table('assets_upload');
 CALL protect_tenant_table('assets_asset');

@@ -5,7 +5,6 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
-
 PROTECT = """
 CALL protect_tenant_table('generations_job');
 CALL protect_tenant_table('generations_charge');

@@ -63,7 +63,7 @@ def test_people_who_all_wait_get_equal_compute(costs):
 
 
 def test_dear_jobs_weigh_what_they_cost():
-    """A workspace whose jobs cost ten times as much gets half of the compute, where turns by count would give it 10/11."""
+    """A workspace whose jobs cost ten times as much gets half of the compute; turns by count would give it 10/11."""
     world = World()
     dear, cheap = person(0, workspace=1), person(0, workspace=2)
     for _ in range(100):
