@@ -1,4 +1,4 @@
-"""Jobs through the API, run by the live worker on the real Triton: asked for, followed, cancelled, placed and undone."""
+"""Jobs through the API, run by the live worker on the real Triton: asked for, followed, cancelled, placed, undone."""
 
 import io
 import json

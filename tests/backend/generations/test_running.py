@@ -1,0 +1,325 @@
+"""Who may publish a job's result, and what is left behind in each way to fail: on the real parts, one claim at a time.
+
+Jobs here are held by the test: queued for a far day, so that the live worker leaves them alone, and claimed by hand.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.db.models import F
+from django.test import Client
+from django.utils import timezone
+
+from backend.assets import results, storage
+from backend.assets.errors import StorageUnavailable
+from backend.assets.models import Asset
+from backend.core import ids, tenancy
+from backend.generations import claiming, running, services, sweeper
+from backend.generations.claiming import Claim
+from backend.generations.models import Charge, FlowClock, Job
+from backend.workspaces.models import Member
+from collab import edits
+from inference.errors import TritonUnavailable
+from tests.backend.api.test_assets import keys_of
+from tests.backend.api.test_jobs import board_with_image, elements_of, picture, reached
+from tests.backend.assets.test_pictures import photo
+from tests.conftest import Studio
+
+Api = Callable[[Any], Client]
+FAR = timedelta(days=3650)
+
+
+def held_job(studio: Studio, asset_id: str, **fields: Any) -> Job:
+    """A queued job that nobody claims but the test."""
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        job = Job(
+            id=ids.new_id(),
+            workspace=studio.workspace,
+            project=studio.project,
+            person=studio.ada,
+            task="enhance",
+            task_version="1",
+            parameters={"scale": 2},
+            input_asset_id=ids.parse("ast", asset_id),
+            request_digest="",
+            traceparent="",
+            estimate_us=1_000_000,
+            not_before=timezone.now() + FAR,
+            **fields,
+        )
+        job.save(force_insert=True)
+    return job
+
+
+def take(job: Job, *, lease: timedelta = FAR) -> Claim:
+    """What the claim does, of this one job."""
+    with tenancy.acting(workspace_id=job.workspace_id):
+        Job.objects.filter(pk=job.pk).update(
+            state="running", attempt=F("attempt") + 1, lease_until=timezone.now() + lease
+        )
+        job.refresh_from_db()
+    return Claim(job.id, job.workspace_id, job.person_id, job.attempt, job.estimate_us, "")
+
+
+def fresh(job: Job) -> Job:
+    with tenancy.acting(workspace_id=job.workspace_id):
+        return Job.objects.get(pk=job.pk)
+
+
+def effects(job: Job) -> tuple[int, int]:
+    """How many results and charges the job has."""
+    with tenancy.acting(workspace_id=job.workspace_id):
+        return Asset.objects.filter(lineage__job_id=job.id).count(), Charge.objects.filter(job=job).count()
+
+
+def test_a_stale_worker_cannot_publish(studio: Studio, api: Api) -> None:
+    """A worker that slept past its lease finds another attempt under way and has no effect; the other's counts once."""
+    job = held_job(studio, picture(api(studio.ada), studio))
+    stale = take(job)
+    current = take(job)
+    running.run(stale)
+    assert (fresh(job).state, effects(job)) == ("running", (0, 0))
+    running.run(current)
+    assert (fresh(job).state, effects(job)) == ("succeeded", (1, 1))
+    running.run(stale)
+    assert effects(job) == (1, 1)
+
+
+def test_both_attempts_at_once_have_one_effect(studio: Studio, api: Api) -> None:
+    """Two workers that both believe to have the job: one result, one charge, and its bytes are there."""
+    job = held_job(studio, picture(api(studio.ada), studio))
+    claims = [take(job), take(job)]
+
+    def run(claim: Claim) -> None:
+        running.run(claim)
+        connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, claims))
+    assert (fresh(job).state, effects(job)) == ("succeeded", (1, 1))
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        made = Asset.objects.get(lineage__job_id=job.id)
+    assert storage.exists(storage.content_key(studio.workspace.id, made.sha256))
+
+
+def test_lost_lease_is_queued_again_by_the_sweeper(studio: Studio, api: Api) -> None:
+    """What a killed worker held goes on: the live sweeper or ours finds it, and the live worker ends it once."""
+    client = api(studio.ada)
+    job = held_job(studio, picture(client, studio))
+    take(job, lease=timedelta(seconds=-1))
+    sweeper.sweep()
+    shown = reached(client, ids.show("job", job.id), {"succeeded"}, within_s=30)
+    assert (shown["state"], effects(job), fresh(job).losses) == ("succeeded", (1, 1), 1)
+
+
+def test_job_that_ends_its_workers_is_given_up(studio: Studio, api: Api) -> None:
+    """After three lost workers the job fails with a reason, and others go on."""
+    job = held_job(studio, picture(api(studio.ada), studio), losses=2)
+    take(job, lease=timedelta(seconds=-1))
+    sweeper.sweep()
+    job = fresh(job)
+    assert (job.state, job.error["code"] if job.error else None) == ("failed", "worker_lost")
+
+
+def test_cancelled_between_writing_and_publishing(studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst moment to cancel: the objects are written, the asset is not. Nothing of them is left."""
+    job = held_job(studio, picture(api(studio.ada), studio))
+    before = keys_of(studio)
+    written = results.write
+
+    def write_then_cancel(workspace_id: uuid.UUID, result: results.Result) -> None:
+        written(workspace_id, result)
+        assert len(keys_of(studio)) > len(before)
+        with tenancy.acting(person_id=studio.ada.id):
+            services.cancel(job.id, by=studio.ada.id)
+
+    monkeypatch.setattr(results, "write", write_then_cancel)
+    running.run(take(job))
+    assert (fresh(job).state, effects(job), keys_of(studio)) == ("cancelled", (0, 0), before)
+
+
+def test_cancelled_result_that_equals_an_asset_is_kept(
+    studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two jobs of one input make the same bytes: cancelling the second does not take the first one's away."""
+    asset_id = picture(api(studio.ada), studio)
+    first, second = held_job(studio, asset_id), held_job(studio, asset_id)
+    running.run(take(first))
+    before = keys_of(studio)
+    written = results.write
+
+    def write_then_cancel(workspace_id: uuid.UUID, result: results.Result) -> None:
+        written(workspace_id, result)
+        with tenancy.acting(person_id=studio.ada.id):
+            services.cancel(second.id, by=studio.ada.id)
+
+    monkeypatch.setattr(results, "write", write_then_cancel)
+    running.run(take(second))
+    assert (fresh(second).state, keys_of(studio)) == ("cancelled", before)
+
+
+def test_what_a_killed_worker_wrote_is_swept(studio: Studio, api: Api) -> None:
+    """Objects of a job that was cancelled while its worker was dead are deleted after a minute."""
+    job = held_job(studio, picture(api(studio.ada), studio))
+    before = keys_of(studio)
+    orphan = "ab" * 32
+    storage.put(storage.content_key(studio.workspace.id, orphan), b"half a result", media_type="image/jpeg")
+    take(job)
+    with tenancy.acting(person_id=studio.ada.id, workspace_id=studio.workspace.id):
+        Job.objects.filter(pk=job.pk).update(staged=[orphan])
+        services.cancel(job.id, by=studio.ada.id)
+        Job.objects.filter(pk=job.pk).update(finished_at=timezone.now() - timedelta(minutes=5))
+    sweeper.sweep()
+    assert (keys_of(studio), fresh(job).staged) == (before, [])
+
+
+@pytest.mark.parametrize("fault", [TritonUnavailable(), StorageUnavailable()], ids=["triton", "s3"])
+def test_passing_fault_waits_and_tries_again(
+    studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """A part that is away puts the job back, with back-off; the live worker ends it when the part is there again."""
+    client = api(studio.ada)
+    job = held_job(studio, picture(client, studio))
+
+    def away(*_args: Any, **_options: Any) -> None:
+        raise fault
+
+    with monkeypatch.context() as broken:
+        broken.setattr(results, "write", away)
+        running.run(take(job))
+    assert fresh(job).finished_at is None
+    assert reached(client, ids.show("job", job.id), {"succeeded"}, within_s=30)["state"] == "succeeded"
+    assert (effects(job), fresh(job).attempt, fresh(job).losses) == ((1, 1), 2, 0)
+
+
+def test_fault_that_does_not_pass_fails_in_the_end(studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the limit of tries the job fails with the part's code."""
+    job = held_job(studio, picture(api(studio.ada), studio), attempt=7)
+
+    def away(*_args: Any, **_options: Any) -> None:
+        raise TritonUnavailable
+
+    monkeypatch.setattr(results, "encode", away)
+    running.run(take(job))
+    assert (fresh(job).state, fresh(job).error) == (
+        "failed",
+        {"code": "part_unavailable", "detail": TritonUnavailable().detail},
+    )
+
+
+def test_input_deleted_while_queued(studio: Studio, api: Api) -> None:
+    """The job fails with a reason that helps, at once."""
+    asset_id = picture(api(studio.ada), studio)
+    job = held_job(studio, asset_id)
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        Asset.objects.filter(pk=ids.parse("ast", asset_id)).delete()
+    running.run(take(job))
+    assert (fresh(job).state, (fresh(job).error or {})["code"]) == ("failed", "input_gone")
+
+
+def test_our_own_mistake_fails_the_job_and_is_raised(studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job never hangs because of a bug; the bug is not hidden either."""
+    job = held_job(studio, picture(api(studio.ada), studio))
+
+    def broken(*_args: Any, **_options: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(results, "encode", broken)
+    with pytest.raises(ZeroDivisionError):
+        running.run(take(job))
+    assert (fresh(job).state, (fresh(job).error or {})["code"]) == ("failed", "internal")
+
+
+def test_result_of_somebody_who_was_removed_is_an_asset_and_no_edit(studio: Studio, api: Api) -> None:
+    """Their right to the board is gone, so it is not touched; the project keeps what was computed."""
+    asset_id = picture(api(studio.ada), studio)
+    board_with_image(studio, asset_id)
+    job = held_job(studio, asset_id, document_id=studio.board.id, element_id="one")
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        Job.objects.filter(pk=job.pk).update(person=studio.bo)
+        Member.objects.filter(workspace=studio.workspace, person=studio.bo).delete()
+        job.refresh_from_db()
+    running.run(take(job))
+    assert (fresh(job).state, fresh(job).edit_id, effects(job)) == ("succeeded", None, (1, 1))
+    assert set(elements_of(studio)) == {"one"}
+
+
+def test_publishing_is_one_transaction(studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the last step of it breaks, there is no asset, no charge and no edit either."""
+    asset_id = picture(api(studio.ada), studio)
+    board_with_image(studio, asset_id)
+    job = held_job(studio, asset_id, document_id=studio.board.id, element_id="one")
+    applied = edits.apply
+
+    def apply_then_break(*args: Any, **options: Any) -> None:
+        applied(*args, **options)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(edits, "apply", apply_then_break)
+    with pytest.raises(ZeroDivisionError):
+        running.run(take(job))
+    assert (effects(job), set(elements_of(studio))) == ((0, 0), {"one"})
+
+
+def test_heartbeat_keeps_the_lease_and_writes_progress(studio: Studio, api: Api) -> None:
+    """While it is held the lease moves on and the row shows how far the job is; a taken one is noticed."""
+    job = held_job(studio, picture(api(studio.ada), studio))
+    claim = take(job, lease=timedelta(seconds=5))
+    with claiming.keeper.holding(claim) as lease:
+        lease.done, lease.total = 3, 9
+        time.sleep(1.6)
+        kept = fresh(job)
+        take(job)
+        assert lease.lost.wait(1.0)
+    assert (kept.progress_done, kept.progress_total) == (3, 9)
+    assert kept.lease_until is not None
+    assert job.lease_until is not None
+    assert (kept.lease_until - timezone.now()).total_seconds() > settings.JOB_LEASE_S - 2
+
+
+def test_each_job_is_claimed_once(studio: Studio, api: Api) -> None:
+    """Many claims at once, the live worker's among them: no job is taken twice."""
+    asset_id = picture(api(studio.ada), studio)
+    jobs = [held_job(studio, asset_id) for _ in range(12)]
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        Job.objects.filter(project=studio.project).update(not_before=timezone.now() - timedelta(seconds=1))
+    ours: list[Claim] = []
+    lock = threading.Lock()
+
+    def claim_all() -> None:
+        while (claim := claiming.claim_next()) is not None:
+            with lock:
+                ours.append(claim)
+        connections.close_all()
+
+    threads = [threading.Thread(target=claim_all) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    with tenancy.acting(person_id=studio.ada.id):
+        attempts = {job.id: services.access_job(studio.ada.id, job.id, "read").attempt for job in jobs}  # type: ignore[arg-type]  # a StrEnum's value
+        [services.cancel(job.id, by=studio.ada.id) for job in jobs if fresh(job).finished_at is None]
+    assert set(attempts.values()) == {1}
+    assert len({claim.job_id for claim in ours}) == len(ours)
+
+
+def test_claim_charges_the_clock_and_the_end_settles_it(studio: Studio, api: Api) -> None:
+    """A workspace's clock moves by what its jobs used, not by what was estimated."""
+    job = held_job(studio, picture(api(studio.ada), studio, photo(64, 64)))
+    claim = take(job)
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        for person in (None, studio.ada):
+            FlowClock.objects.create(workspace=studio.workspace, person=person, clock_us=5_000_000 + claim.estimate_us)
+    running.run(claim)
+    used_us = fresh(job).compute_us or 0
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        clocks = set(FlowClock.objects.filter(workspace=studio.workspace).values_list("clock_us", flat=True))
+    assert used_us > 0
+    assert clocks == {5_000_000 + used_us}
