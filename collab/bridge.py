@@ -30,11 +30,13 @@ async def redeem(credential: Credential, document_id: UUID) -> Grant:
     """Raises what the port raises, and TimeoutError."""
     call = database_sync_to_async(_access().redeem, thread_sensitive=False, executor=_threads())
     async with asyncio.timeout(TIMEOUT_S):
-        return await call(credential, document_id)
+        redeemed: Grant = await call(credential, document_id)
+        return redeemed
 
 
 async def refresh(grant: Grant) -> Grant | None:
     """Raises TimeoutError, and what the database raises when it is away."""
     call = database_sync_to_async(_access().refresh, thread_sensitive=False, executor=_threads())
     async with asyncio.timeout(TIMEOUT_S):
-        return await call(grant)
+        fresh: Grant | None = await call(grant)
+        return fresh

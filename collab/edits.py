@@ -1,7 +1,8 @@
 """Edits of a document from Python: part of the caller's transaction, attributed, undone by whom they were made for.
 
-Synchronous, on Django's "default" connection, inside the caller's transaction and tenant. Whether or not the document is
-open somewhere, an edit is a row of the journal; open rooms hear of it on commit through Valkey, or by their next look.
+Synchronous, on Django's "default" connection, inside the caller's transaction and tenant. Whether or not the document
+is open somewhere, an edit is a row of the journal; open rooms hear of it on commit through Valkey, or by their next
+look.
 
 Each edit has a Yjs client id of its own, so "what this edit put" is exactly the structs under that id: undo is a
 deletion of all of them. It needs no look at the document, takes along what people changed inside an entry, and does

@@ -149,8 +149,7 @@ class Hub:
         await self._peers.subscribe(document.document_id)
         while time.monotonic() - began < OPEN_S:
             try:
-                await self._load(document, [])
-                return
+                return await self._load(document, [])
             except AWAY as exc:
                 log.warning("collab.open_waits", error=type(exc).__name__)
                 await asyncio.sleep(0.3)
@@ -186,8 +185,7 @@ class Hub:
     async def _reload(self, document: LiveDocument, more: list[bytes]) -> None:
         while self._documents.get(document.document_id) is document:
             try:
-                await self._load(document, more)
-                return
+                return await self._load(document, more)
             except AWAY:
                 await asyncio.sleep(0.3)
             except (RoomBroken, MalformedUpdate, heavy.HeavyFailed):

@@ -175,7 +175,8 @@ class Journal:
                 failures += 1
             except psycopg.Error as exc:
                 if len(group) == 1:
-                    log.error("collab.journal_refused", error=type(exc).__name__, sqlstate=exc.sqlstate)
+                    # Without the traceback, whose text quotes the row.
+                    log.error("collab.journal_refused", sqlstate=exc.sqlstate)  # noqa: TRY400 - as said
                     group[0].done(False)
                 else:
                     for append in group:
@@ -229,12 +230,10 @@ class Journal:
     async def _look(self, documents: Sequence[UUID]) -> News:
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            horizon = await (
-                await connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
-            ).fetchone()
-            assert horizon is not None
+            cursor = await connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
+            ((horizon,),) = await cursor.fetchall()
             if self._since is None:
-                self._since = self._last = horizon[0]
+                self._since = self._last = horizon
                 return News([], [])
             parameters = {"since": self._since, "writer": self.writer, "documents": list(documents)}
             unknown: dict[int, tuple[UUID, int]] = {}
@@ -246,13 +245,13 @@ class Journal:
                 "SELECT document_id, data FROM collab_update WHERE id = ANY(%s)", [list(unknown)], binary=True
             )
             rows = [(row[0], row[1]) async for row in cursor]
-        self._since, self._last = self._last, horizon[0]
+        self._since, self._last = self._last, horizon
         for writer, seq in unknown.values():
             self.heard(writer, seq)
         return News(rows, compacted)
 
     async def compact(self, document_id: UUID, workspace_id: UUID) -> int:
-        """Turn what is committed into one snapshot and drop the rows that it holds, by their ids; how many were dropped.
+        """Turn what is committed into one snapshot and drop the rows that it holds, by their ids; how many those were.
 
         Others may append all the while: their rows stay. One compacts a document at a time; the second gets 0.
         Raises: one of AWAY, HeavyFailed (nothing changed).

@@ -156,13 +156,18 @@ class LiveDocument:
         parts += [row.data for append, _ in self._inflight.values() for row in append.rows]
         return parts + [waiting.update for waiting in self._unconfirmed.values()]
 
+    @property
+    def _room(self) -> Room:
+        if self.room is None:
+            raise RoomUnavailable
+        return self.room
+
     # --- clients
 
     def join(self, seat: Seat) -> None:
-        """Greet a client of a document that is loaded: ask for what it has, show who is here."""
-        assert self.room is not None
+        """Greet a client: ask for what it has, show who is here. Raises: RoomUnavailable, when the document loads."""
+        seat.outlet.send(encode(SyncStep1(self._room.state_vector())))
         self.seats.add(seat)
-        seat.outlet.send(encode(SyncStep1(self.room.state_vector())))
         here = self.presences.here()
         if here.entries:
             seat.outlet.send(encode(here))
@@ -177,12 +182,11 @@ class LiveDocument:
 
     def receive(self, seat: Seat, message: Message) -> None:
         """Act on one message of a client. Raises: AppError, which ends its connection."""
-        assert self.room is not None
         match message:
             case SyncUpdate(update) | SyncStep2(update):
                 self._take(seat, update)
             case SyncStep1(state_vector):
-                seat.outlet.send(encode(SyncStep2(self.room.diff(state_vector))))
+                seat.outlet.send(encode(SyncStep2(self._room.diff(state_vector))))
             case Awareness(entries):
                 self.presences.hear(seat, seat.user, entries, self._clock())
                 self._wake()
@@ -192,7 +196,6 @@ class LiveDocument:
                 raise ProtocolError("Only the server sends this.")
 
     def _take(self, seat: Seat, update: bytes) -> None:
-        assert self.room is not None
         seat.received += 1
         if seat.grant.mode != "write":
             self._refuse(seat, update)
@@ -200,7 +203,7 @@ class LiveDocument:
         if self.overloaded:
             raise RoomUnavailable
         try:
-            news = update != EMPTY_UPDATE and self.room.apply(update).news
+            news = update != EMPTY_UPDATE and self._room.apply(update).news
         except RoomBroken as exc:
             self._wire.broken(self)
             raise MalformedUpdate from exc
@@ -216,8 +219,7 @@ class LiveDocument:
         self._wake()
 
     def _refuse(self, seat: Seat, update: bytes) -> None:
-        assert self.room is not None
-        if not self.room.would_add(update):
+        if not self._room.would_add(update):
             self._mark(seat)
         elif not seat.refused:
             seat.refused = True
@@ -262,14 +264,13 @@ class LiveDocument:
 
     def _take_remote(self, update: bytes, person_id: UUID | None, *, ours: bool = False) -> bool:
         """Whether we hold it now. `ours`: nobody vouches that it is committed, so we see to it."""
-        assert self.room is not None
         try:
-            integrated = self.room.apply(update).integrated
+            integrated = self._room.apply(update).integrated
         except RoomBroken:
             self._wire.broken(self)
             return False
         except AppError as exc:
-            log.error("collab.remote_update_refused", document_id=str(self.document_id), code=exc.code)
+            log.warning("collab.remote_update_refused", document_id=str(self.document_id), code=exc.code)
             return False
         if integrated:
             self._gather(_Entry(update, None, person_id, ours=ours))
@@ -282,10 +283,9 @@ class LiveDocument:
             self._wire.publish(self.document_id, hello)
 
     def _answer(self, sender: UUID, state_vector: bytes, *, joining: bool) -> None:
-        assert self.room is not None
         try:
-            lacking = self.room.diff(state_vector)
-            ahead = self.room.lacks(state_vector)
+            lacking = self._room.diff(state_vector)
+            ahead = self._room.lacks(state_vector)
         except AppError:
             return
         if joining or lacking[:1] != b"\x00":

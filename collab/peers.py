@@ -219,7 +219,7 @@ class Peers:
             try:
                 decoded = decode(message["data"])
             except ProtocolError:
-                log.error("collab.peer_message_invalid", document_id=str(document_id))
+                log.warning("collab.peer_message_invalid", document_id=str(document_id))
                 return
             self._listener.peer_message(document_id, decoded)
 

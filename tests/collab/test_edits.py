@@ -1,5 +1,10 @@
 """Edits from Python: in the caller's transaction, attributed, undone once by whom they were made for."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+from uuid import UUID
+
 import pytest
 from django.db import connection, transaction
 
@@ -7,21 +12,25 @@ from backend.core import ids, tenancy
 from backend.core.errors import Forbidden, NotFound
 from collab import edits
 from collab.edits import RemoveEntry, SetEntry
+from tests.conftest import Studio
+
+Acting = Callable[[], AbstractContextManager[None]]
+Make = Callable[..., UUID]
 
 IMAGE = {"type": "image", "x": 1.5, "updated": 1_763_920_000_000, "scale": [1, 1], "customData": {"jobId": "job_1"}}
 
 
 @pytest.fixture
-def acting(studio):
+def acting(studio: Studio) -> Any:
     """A transaction of Ada in her workspace."""
     return lambda: tenancy.acting(person_id=studio.ada.pk, workspace_id=studio.workspace.pk)
 
 
 @pytest.fixture
-def make(studio):
+def make(studio: Studio) -> Any:
     """`make(*changes)` applies them on behalf of Ada."""
 
-    def apply(*change):
+    def apply(*change: Any) -> Any:
         return edits.apply(
             studio.board.pk, change, workspace_id=studio.workspace.pk, author="span", on_behalf_of=studio.ada.pk
         )
@@ -29,7 +38,7 @@ def make(studio):
     return apply
 
 
-def test_an_edit_is_read_back(acting, make, studio):
+def test_an_edit_is_read_back(acting: Acting, make: Make, studio: Studio) -> None:
     """What was set is there in a later transaction, with its nested values."""
     with acting():
         make(SetEntry("elements", "a", IMAGE), SetEntry("elements", "b", {"x": 1}))
@@ -39,7 +48,7 @@ def test_an_edit_is_read_back(acting, make, studio):
         assert edits.read(studio.board.pk, "meta") == {}
 
 
-def test_an_edit_is_part_of_the_callers_transaction(acting, make, studio):
+def test_an_edit_is_part_of_the_callers_transaction(acting: Acting, make: Make, studio: Studio) -> None:
     """A rollback takes it along."""
     with acting():
         make(SetEntry("elements", "a", IMAGE))
@@ -48,7 +57,7 @@ def test_an_edit_is_part_of_the_callers_transaction(acting, make, studio):
         assert edits.read(studio.board.pk, "elements") == {}
 
 
-def test_undo_takes_it_away_once(acting, make, studio):
+def test_undo_takes_it_away_once(acting: Acting, make: Make, studio: Studio) -> None:
     """True the first time, False after; the entry is gone."""
     with acting():
         edit_id = make(SetEntry("elements", "a", IMAGE))
@@ -58,7 +67,7 @@ def test_undo_takes_it_away_once(acting, make, studio):
         assert edits.read(studio.board.pk, "elements") == {}
 
 
-def test_undo_leaves_what_replaced_the_entry(acting, make, studio):
+def test_undo_leaves_what_replaced_the_entry(acting: Acting, make: Make, studio: Studio) -> None:
     """An entry that somebody put in its place since stays."""
     with acting():
         edit_id = make(SetEntry("elements", "a", {"x": 1}))
@@ -67,7 +76,7 @@ def test_undo_leaves_what_replaced_the_entry(acting, make, studio):
         assert edits.read(studio.board.pk, "elements") == {"a": {"x": 2}}
 
 
-def test_undo_brings_back_what_the_edit_replaced_or_removed(acting, make, studio):
+def test_undo_brings_back_what_the_edit_replaced_or_removed(acting: Acting, make: Make, studio: Studio) -> None:
     """The entries as they stood before the edit are there again."""
     with acting():
         make(SetEntry("elements", "a", {"x": 1}), SetEntry("elements", "b", {"x": 1}))
@@ -77,7 +86,7 @@ def test_undo_brings_back_what_the_edit_replaced_or_removed(acting, make, studio
         assert edits.read(studio.board.pk, "elements") == {"a": {"x": 1}, "b": {"x": 1}}
 
 
-def test_only_the_asker_undoes(acting, make, studio, other_studio):
+def test_only_the_asker_undoes(acting: Acting, make: Make, studio: Studio, other_studio: Studio) -> None:
     """Another person is refused, another tenant finds nothing."""
     with acting():
         edit_id = make(SetEntry("elements", "a", IMAGE))
@@ -93,7 +102,9 @@ def test_only_the_asker_undoes(acting, make, studio, other_studio):
         edits.undo(edit_id, person_id=stranger)
 
 
-def test_another_tenant_sees_nothing_of_the_journal(acting, make, studio, other_studio):
+def test_another_tenant_sees_nothing_of_the_journal(
+    acting: Acting, make: Make, studio: Studio, other_studio: Studio
+) -> None:
     """Row-level security holds under the queries."""
     with acting():
         make(SetEntry("elements", "a", IMAGE))
@@ -104,7 +115,7 @@ def test_another_tenant_sees_nothing_of_the_journal(acting, make, studio, other_
             assert cursor.fetchone() == (0,)
 
 
-def test_an_edit_needs_a_transaction(make, studio):
+def test_an_edit_needs_a_transaction(make: Make, studio: Studio) -> None:
     """Outside a transaction there is no tenant: a clear error."""
     with pytest.raises(RuntimeError):
         make(SetEntry("elements", "a", IMAGE))

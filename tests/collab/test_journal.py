@@ -1,6 +1,9 @@
 """The journal on the real PostgreSQL: group commit, compaction beside writers, and what others committed."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
 
 import psycopg
 import pycrdt
@@ -11,10 +14,13 @@ from backend.core import ids
 from collab import heavy
 from collab.journal import Append, Journal, Row
 from collab.room import Room
+from tests.conftest import Stack
+
+Write = Callable[..., Awaitable[None]]
 
 
-def _updates(count, size=1):
-    doc = pycrdt.Doc()
+def _updates(count: Any, size: Any = 1) -> Any:
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
     updates = []
     doc.observe(lambda event: updates.append(event.update))
     entries = doc.get("elements", type=pycrdt.Map)
@@ -24,17 +30,17 @@ def _updates(count, size=1):
 
 
 @pytest.fixture
-def document_id(stack):
+def document_id(stack: Stack) -> Any:
     return ids.new_id()
 
 
 @pytest.fixture
-def workspace_id():
+def workspace_id() -> Any:
     return ids.new_id()
 
 
 @pytest.fixture
-async def journals(stack):
+async def journals(stack: Stack) -> Any:
     """Two journals, as two processes have them."""
     both = [Journal(settings.DATABASE_SYSTEM_URL) for _ in range(2)]
     for journal in both:
@@ -45,11 +51,11 @@ async def journals(stack):
 
 
 @pytest.fixture
-def append(document_id, workspace_id):
+def append(document_id: UUID, workspace_id: UUID) -> Any:
     """`await append(journal, updates)`: in one flush each, until all are committed."""
 
-    async def write(journal, updates, first_seq=1):
-        done = []
+    async def write(journal: Journal, updates: Any, first_seq: Any = 1) -> Any:
+        done: list[bool] = []
         for seq, update in enumerate(updates, first_seq):
             journal.append(Append([Row(document_id, workspace_id, None, update)], seq, done.append))
         assert await journal.drain(10)
@@ -58,14 +64,14 @@ def append(document_id, workspace_id):
     return write
 
 
-async def test_what_is_appended_is_loaded(journals, append, document_id):
+async def test_what_is_appended_is_loaded(journals: list[Journal], append: Write, document_id: UUID) -> None:
     """In another process, after the commit."""
     updates = _updates(5)
     await append(journals[0], updates)
     assert await journals[1].load(document_id) == updates
 
 
-async def test_many_appends_share_few_commits(journals, append, document_id):
+async def test_many_appends_share_few_commits(journals: list[Journal], append: Write, document_id: UUID) -> None:
     """A thousand flushes need far fewer transactions: what gathers during one insert is the next."""
     updates = _updates(1000)
     await append(journals[0], updates)
@@ -73,12 +79,14 @@ async def test_many_appends_share_few_commits(journals, append, document_id):
         cursor = await connection.execute(
             "SELECT count(DISTINCT xid::text), count(*) FROM collab_update WHERE document_id = %s", [document_id]
         )
-        transactions, rows = await cursor.fetchone()
+        ((transactions, rows),) = await cursor.fetchall()
     assert rows == 1000
     assert transactions < 20
 
 
-async def test_news_are_what_others_committed_and_we_have_not_heard(journals, append, document_id):
+async def test_news_are_what_others_committed_and_we_have_not_heard(
+    journals: list[Journal], append: Write, document_id: UUID
+) -> None:
     """Once each; not our own rows, nor those that their writer told us of itself."""
     mine, others = journals
     updates = _updates(4)
@@ -90,7 +98,9 @@ async def test_news_are_what_others_committed_and_we_have_not_heard(journals, ap
     assert (await mine.news([document_id])).rows == []
 
 
-async def test_a_row_that_commits_late_is_still_found(journals, append, document_id, workspace_id):
+async def test_a_row_that_commits_late_is_still_found(
+    journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
+) -> None:
     """Ids do not commit in order: a row with a lower id, committed after a look, is in a later look."""
     late, early = _updates(2)
     await journals[0].news([document_id])
@@ -106,7 +116,9 @@ async def test_a_row_that_commits_late_is_still_found(journals, append, document
     assert [update for _, update in (await journals[0].news([document_id])).rows] == [late]
 
 
-async def test_compaction_keeps_the_document(journals, append, document_id, workspace_id):
+async def test_compaction_keeps_the_document(
+    journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
+) -> None:
     """One snapshot in place of the rows, with what waits for its causes; the other process is told."""
     updates = _updates(30)
     await append(journals[0], [*updates[:20], *updates[21:]])  # a gap: number 20 is missing
@@ -119,15 +131,17 @@ async def test_compaction_keeps_the_document(journals, append, document_id, work
     assert await journals[0].compact(document_id, workspace_id) == 0
 
 
-async def test_compaction_beside_writers_loses_nothing(journals, append, document_id, workspace_id):
+async def test_compaction_beside_writers_loses_nothing(
+    journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
+) -> None:
     """Two processes append and compact at once; in the end everything is there."""
     updates = _updates(400)
 
-    async def write(journal, mine):
+    async def write(journal: Journal, mine: Any) -> Any:
         for seq, update in enumerate(mine, 1):
             await append(journal, [update], seq)
 
-    async def compact(journal):
+    async def compact(journal: Journal) -> Any:
         for _ in range(15):
             await journal.compact(document_id, workspace_id)
             await asyncio.sleep(0.01)
@@ -138,13 +152,15 @@ async def test_compaction_beside_writers_loses_nothing(journals, append, documen
     assert Room(await journals[0].load(document_id)).state_vector() == Room(updates).state_vector()
 
 
-async def test_big_documents_are_merged_elsewhere(journals, append, document_id, workspace_id):
+async def test_big_documents_are_merged_elsewhere(
+    journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
+) -> None:
     """Above the limit a helper process merges; the event loop goes on meanwhile."""
     updates = _updates(40, size=20_000)
     await append(journals[0], updates)
     ticks = 0
 
-    async def tick():
+    async def tick() -> Any:
         nonlocal ticks
         while True:
             await asyncio.sleep(0.005)
@@ -159,7 +175,9 @@ async def test_big_documents_are_merged_elsewhere(journals, append, document_id,
         await heavy.merge([b"\x01\x01\x05", bytes(heavy.INLINE_BYTES)])
 
 
-async def test_the_writer_survives_the_loss_of_its_connection(journals, append, document_id):
+async def test_the_writer_survives_the_loss_of_its_connection(
+    journals: list[Journal], append: Write, document_id: UUID
+) -> None:
     """Its server process is ended: what waits is sent again on a new connection."""
     updates = _updates(2)
     await append(journals[0], updates[:1])
@@ -170,14 +188,14 @@ async def test_the_writer_survives_the_loss_of_its_connection(journals, append, 
     assert await journals[1].load(document_id) == updates
 
 
-async def test_what_postgresql_refuses_is_told(journals, document_id):
+async def test_what_postgresql_refuses_is_told(journals: list[Journal], document_id: UUID) -> None:
     """A row that can never be written fails alone; the others of its group are committed."""
     good = _updates(1)
-    done = {}
+    done: dict[str, bool] = {}
     journals[0].append(
         Append([Row(document_id, ids.new_id(), None, good[0])], 1, lambda saved: done.update(good=saved))
     )
-    bad = Row(document_id, None, None, good[0])
+    bad = Row(document_id, None, None, good[0])  # type: ignore[arg-type]  # what the table refuses
     journals[0].append(Append([bad], 2, lambda saved: done.update(bad=saved)))
     assert await journals[0].drain(10)
     assert done == {"good": True, "bad": False}

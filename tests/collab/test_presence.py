@@ -1,6 +1,8 @@
 """Who is here: names come from the server, a socket speaks for one client, clocks only rise."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,24 +11,27 @@ from hypothesis import strategies as st
 from collab.errors import ProtocolError
 from collab.presence import FORGET_S, MAX_STATE_CHARS, REMOTE_TIMEOUT_S, Presences, User
 from collab.protocol import Presence
+from tests.contract.conftest import StockClient
+
+Stock = Callable[[], StockClient]
 
 ADA = User("per_ada", "Ada", "#d9480f")
 BO = User("per_bo", "Bo", "#1971c2")
 
 
-def _state(presences, client_id):
+def _state(presences: Any, client_id: Any) -> Any:
     (entry,) = presences.about([client_id]).entries
     return entry.clock, json.loads(entry.state)
 
 
-def test_the_user_is_the_servers_word():
+def test_the_user_is_the_servers_word() -> None:
     """A client cannot name itself: `user` is overwritten, the rest stays."""
     here = Presences()
     here.hear("a", ADA, [Presence(1, 1, '{"user":{"id":"per_bo","name":"Bo"},"pointer":{"x":1}}')], 0)
     assert _state(here, 1) == (1, {"user": ADA.fields(), "pointer": {"x": 1}})
 
 
-def test_what_a_client_repeats_of_others_is_dropped():
+def test_what_a_client_repeats_of_others_is_dropped() -> None:
     """Stock clients send back what they hear; only the socket's own client counts."""
     here = Presences()
     here.hear("a", ADA, [Presence(1, 1, "{}")], 0)
@@ -35,7 +40,7 @@ def test_what_a_client_repeats_of_others_is_dropped():
     assert _state(here, 1) == (1, {"user": ADA.fields()})
 
 
-def test_leaving_is_told_once():
+def test_leaving_is_told_once() -> None:
     """A socket that ends takes its client away."""
     here = Presences()
     here.hear("a", ADA, [Presence(1, 4, "{}")], 0)
@@ -48,7 +53,7 @@ def test_leaving_is_told_once():
     assert here.take_changed() == []
 
 
-def test_one_who_comes_back_with_the_same_clock_is_seen_at_once():
+def test_one_who_comes_back_with_the_same_clock_is_seen_at_once() -> None:
     """Receivers ignore a clock that they know, so the state goes out with a higher one."""
     here = Presences()
     here.hear("a", ADA, [Presence(1, 4, "{}")], 0)
@@ -58,7 +63,7 @@ def test_one_who_comes_back_with_the_same_clock_is_seen_at_once():
     assert here.lifted == {1}
 
 
-def test_a_new_socket_takes_over_from_a_half_dead_one_of_the_same_person():
+def test_a_new_socket_takes_over_from_a_half_dead_one_of_the_same_person() -> None:
     """The end of the old socket then takes nobody away."""
     here = Presences()
     here.hear("old", ADA, [Presence(1, 4, "{}")], 0)
@@ -67,7 +72,7 @@ def test_a_new_socket_takes_over_from_a_half_dead_one_of_the_same_person():
     assert _state(here, 1)[1] == {"user": ADA.fields(), "pointer": None}
 
 
-def test_other_processes_are_heard_and_expire():
+def test_other_processes_are_heard_and_expire() -> None:
     """A client elsewhere is shown, and gone 30 s after its process fell silent; then forgotten."""
     here = Presences()
     entry = Presence(7, 1, json.dumps({"user": BO.fields()}))
@@ -80,7 +85,7 @@ def test_other_processes_are_heard_and_expire():
     assert here.known == {}
 
 
-def test_only_clients_here_are_ours_to_tell():
+def test_only_clients_here_are_ours_to_tell() -> None:
     """`here(own=True)` leaves out the clients of other processes."""
     here = Presences()
     here.hear_peer([Presence(7, 1, json.dumps({"user": BO.fields()}))], 0)
@@ -90,7 +95,7 @@ def test_only_clients_here_are_ours_to_tell():
 
 
 @pytest.mark.parametrize("state", ["[1]", "{", "7", '"' + "x" * MAX_STATE_CHARS + '"'])
-def test_a_state_that_is_no_object_ends_the_connection(state):
+def test_a_state_that_is_no_object_ends_the_connection(state: str) -> None:
     """Not JSON, not an object, or too large: a ProtocolError."""
     with pytest.raises(ProtocolError):
         Presences().hear("a", ADA, [Presence(1, 1, state)], 0)
@@ -106,9 +111,9 @@ def test_a_state_that_is_no_object_ends_the_connection(state):
         )
     )
 )
-def test_told_clocks_never_fall(acts):
+def test_told_clocks_never_fall(acts: Any) -> None:
     """Whatever sockets say, the clock told of a client never goes back, and a changed state has a higher one."""
-    here, told = Presences(), {}
+    here, told = Presences(), dict[int, tuple[int, str]]()
     for seat, client_id, clock, state in acts:
         if state == "leave":
             here.leave(seat)

@@ -2,16 +2,23 @@
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
+from uuid import UUID
 
 import websockets
 from asgiref.sync import sync_to_async
 
 from backend.core import tenancy
 from collab import edits
+from tests.collab.conftest import Address, Join, OwnValkey, Web
+from tests.conftest import Stack, Studio
+
+Write = Callable[..., Awaitable[None]]
 
 
-async def test_two_processes_share_a_document(webs, join, studio):
+async def test_two_processes_share_a_document(webs: list[Web], join: Join, studio: Studio) -> None:
     """Edits, saved marks and presence cross between processes."""
     ada, bo = (
         await join(webs[0].ws_url, studio.board, studio.ada),
@@ -28,7 +35,9 @@ async def test_two_processes_share_a_document(webs, join, studio):
     await bo.until(lambda it: it.others[ada.doc.client_id] == "null", timeout_s=2)
 
 
-async def test_without_valkey_two_processes_converge(webs, join, studio, own_valkey):
+async def test_without_valkey_two_processes_converge(
+    webs: list[Web], join: Join, studio: Studio, own_valkey: OwnValkey
+) -> None:
     """With nobody to carry messages, each reads in the journal what the other committed: within 5 s, deletions too."""
     ada, bo = (
         await join(webs[0].ws_url, studio.board, studio.ada),
@@ -47,7 +56,9 @@ async def test_without_valkey_two_processes_converge(webs, join, studio, own_val
         own_valkey.start()
 
 
-async def test_a_restart_of_valkey_loses_nothing(webs, join, studio, own_valkey):
+async def test_a_restart_of_valkey_loses_nothing(
+    webs: list[Web], join: Join, studio: Studio, own_valkey: OwnValkey
+) -> None:
     """Both write all through it; soon after, both have all, and changes are quick again."""
     ada, bo = (
         await join(webs[0].ws_url, studio.board, studio.ada),
@@ -67,7 +78,7 @@ async def test_a_restart_of_valkey_loses_nothing(webs, join, studio, own_valkey)
     await bo.has("quick", 1, timeout_s=1)
 
 
-async def _write_until_cut(client, name, saved):
+async def _write_until_cut(client: Any, name: Any, saved: Any) -> Any:
     """Write as fast as it is saved; `saved` holds the keys that the server acknowledged."""
     keys = []
     with suppress(websockets.ConnectionClosed, TimeoutError):
@@ -79,11 +90,11 @@ async def _write_until_cut(client, name, saved):
             saved.update(keys[: max(0, done)])
 
 
-async def test_kill_9_of_a_web_process_loses_nothing_acknowledged(webs, join, studio):
+async def test_kill_9_of_a_web_process_loses_nothing_acknowledged(webs: list[Web], join: Join, studio: Studio) -> None:
     """Ten clients write, the process is killed; what was told as saved is there for a fresh client elsewhere."""
-    for _ in range(3):
+    for _ in range(2):
         clients = [await join(webs[0].ws_url, studio.board, studio.ada) for _ in range(10)]
-        before = set(clients[0].entries)
+        before = set(clients[0].entries.keys())
         saved: set[str] = set()
         writing = [asyncio.create_task(_write_until_cut(c, f"{id(c)}-", saved)) for c in clients]
         await asyncio.sleep(1.0)
@@ -91,13 +102,15 @@ async def test_kill_9_of_a_web_process_loses_nothing_acknowledged(webs, join, st
         await asyncio.gather(*writing)
         fresh = await join(webs[1].ws_url, studio.board, studio.bo)
         assert len(saved) > 100
-        assert saved - set(fresh.entries) == set()
-        assert before <= set(fresh.entries)
+        assert saved - set(fresh.entries.keys()) == set()
+        assert before <= set(fresh.entries.keys())
         await fresh.close()
         await asyncio.to_thread(webs[0].start)
 
 
-async def test_unacknowledged_edits_come_back_with_their_client(webs, join, address, studio):
+async def test_unacknowledged_edits_come_back_with_their_client(
+    webs: list[Web], join: Join, address: Address, studio: Studio
+) -> None:
     """A client that was cut off brings on its return what nobody had saved."""
     ada = await join(webs[0].ws_url, studio.board, studio.ada)
     await ada.put("a", 1)
@@ -111,7 +124,7 @@ async def test_unacknowledged_edits_come_back_with_their_client(webs, join, addr
     assert bo.entries.to_py() == {"a": 1, "b": 2}
 
 
-async def test_sigterm_flushes_and_says_1012(webs, join, studio):
+async def test_sigterm_flushes_and_says_1012(webs: list[Web], join: Join, studio: Studio) -> None:
     """The last frames before the end are committed; the close code tells clients to come back; it is over in 10 s."""
     ada = await join(webs[0].ws_url, studio.board, studio.ada)
     for number in range(50):
@@ -124,7 +137,7 @@ async def test_sigterm_flushes_and_says_1012(webs, join, studio):
     assert len(bo.entries) == 50
 
 
-def _edit(studio, key):
+def _edit(studio: Studio, key: str) -> Any:
     change = [edits.SetEntry("elements", key, {"type": "image", "x": 1, "fileId": "ast_1"})]
     with tenancy.acting(person_id=studio.ada.pk, workspace_id=studio.workspace.pk):
         return edits.apply(
@@ -132,12 +145,12 @@ def _edit(studio, key):
         )
 
 
-def _undo(studio, edit_id):
+def _undo(studio: Studio, edit_id: UUID) -> Any:
     with tenancy.acting(person_id=studio.ada.pk, workspace_id=studio.workspace.pk):
         return edits.undo(edit_id, person_id=studio.ada.pk)
 
 
-async def test_an_edit_from_python_reaches_open_sockets(webs, join, studio):
+async def test_an_edit_from_python_reaches_open_sockets(webs: list[Web], join: Join, studio: Studio) -> None:
     """Also through a process that Valkey did not tell (this test's is another one), and its undo takes it away."""
     ada = await join(webs[0].ws_url, studio.board, studio.ada)
     edit_id = await sync_to_async(_edit)(studio, "e1")
@@ -146,7 +159,7 @@ async def test_an_edit_from_python_reaches_open_sockets(webs, join, studio):
     await ada.until(lambda it: "e1" not in it.entries, timeout_s=5)
 
 
-async def test_an_edit_from_python_is_seen_at_once(stack, join, studio):
+async def test_an_edit_from_python_is_seen_at_once(stack: Stack, join: Join, studio: Studio) -> None:
     """Where Valkey carries the word, within a fraction of a second."""
     ada = await join(f"{stack.ws_url}/collab", studio.board, studio.ada)
     await sync_to_async(_edit)(studio, "e1")

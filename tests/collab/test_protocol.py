@@ -1,5 +1,7 @@
 """The frames of y-websocket: laws of the codec, and what ends a connection."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from collab.protocol import (
     MAX_UINT,
     Awareness,
     Denied,
+    Message,
     Presence,
     QueryAwareness,
     Status,
@@ -50,25 +53,25 @@ peer_messages = st.one_of(
 
 
 @given(messages)
-def test_a_message_survives_its_frame(message):
+def test_a_message_survives_its_frame(message: Message) -> None:
     """decode undoes encode, for every kind of message."""
     assert decode(encode(message)) == message
 
 
 @given(peer_messages)
-def test_a_message_between_processes_survives_its_frame(message):
+def test_a_message_between_processes_survives_its_frame(message: peers.PeerMessage) -> None:
     """The same law for what the processes tell each other."""
     assert peers.decode(peers.encode(message)) == message
 
 
 @given(uints)
-def test_a_number_survives(value):
+def test_a_number_survives(value: int) -> None:
     """Each varUint up to 53 bits reads back, and says where it ends."""
     data = write_uint(value)
     assert read_uint(data, 0) == (value, len(data))
 
 
-def _outcome(read, data):
+def _outcome(read: Any, data: Any) -> Any:
     try:
         read(data)
     except ProtocolError as exc:
@@ -77,14 +80,14 @@ def _outcome(read, data):
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_message_or_a_protocol_error(data):
+def test_any_bytes_are_a_message_or_a_protocol_error(data: Any) -> None:
     """Random bytes end one connection with 4400 and raise nothing else."""
     assert _outcome(decode, data) == 4400
     assert _outcome(peers.decode, data) == 4400
 
 
 @given(messages, st.data())
-def test_a_cut_frame_is_refused(message, data):
+def test_a_cut_frame_is_refused(message: Message, data: Any) -> None:
     """A frame that ends too early is never taken for another message."""
     frame = encode(message)
     cut = data.draw(st.integers(0, len(frame) - 1))
@@ -93,7 +96,7 @@ def test_a_cut_frame_is_refused(message, data):
 
 
 @given(messages)
-def test_a_trailing_byte_is_refused(message):
+def test_a_trailing_byte_is_refused(message: Message) -> None:
     """Nothing may follow a message."""
     with pytest.raises(ProtocolError):
         decode(encode(message) + b"\x00")
@@ -119,13 +122,13 @@ def test_a_trailing_byte_is_refused(message):
         "short state vector", "too many presences", "not UTF-8", "unknown auth",
     ],
 )  # fmt: skip
-def test_bad_frames_are_refused(frame):
+def test_bad_frames_are_refused(frame: bytes) -> None:
     """Each kind of bad frame is a ProtocolError."""
     with pytest.raises(ProtocolError):
         decode(frame)
 
 
-def test_golden_frames():
+def test_golden_frames() -> None:
     """The bytes that the stock client sends and expects."""
     assert encode(SyncStep1(b"\x00")) == bytes([0, 0, 1, 0])
     assert encode(SyncStep2(b"\x00\x00")) == bytes([0, 1, 2, 0, 0])
@@ -136,7 +139,7 @@ def test_golden_frames():
     assert bytes([1, 1, 0]) == KEEP_ALIVE
 
 
-def test_a_number_beyond_53_bits_is_not_written():
+def test_a_number_beyond_53_bits_is_not_written() -> None:
     """What JavaScript cannot hold is never sent."""
     with pytest.raises(ProtocolError):
         write_uint(MAX_UINT + 1)

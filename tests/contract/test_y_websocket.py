@@ -1,19 +1,30 @@
 """The stock npm packages y-websocket 2 and 3 work unchanged against our server."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from backend.core import tenancy
+from backend.projects.models import Document
+from backend.workspaces.models import Person
 from backend.workspaces.services import remove_member
+from tests.conftest import Stack, Studio
+from tests.contract.conftest import StockClient
+
+Pair = Callable[..., tuple[StockClient, StockClient]]
+Ticket = Callable[[Document, Person], str]
+Stock = Callable[[], StockClient]
 
 BOTH = pytest.mark.parametrize("version", [2, 3], ids=["y-websocket 2", "y-websocket 3"])
 
 
 @pytest.fixture
-def pair(stack, studio, stock, ticket):
+def pair(stack: Stack, studio: Studio, stock: Stock, ticket: Ticket) -> Any:
     """Ada's and Bo's clients, not yet connected, and how to open them."""
     ada, bo = stock(), stock()
 
-    def open_both(version, **params):
+    def open_both(version: int, **params: Any) -> Any:
         for client, person in ((ada, studio.ada), (bo, studio.bo)):
             secret = ticket(studio.board, person)
             assert client(
@@ -29,7 +40,7 @@ def pair(stack, studio, stock, ticket):
 
 
 @BOTH
-def test_two_clients_share_a_document(pair, version):
+def test_two_clients_share_a_document(pair: Pair, version: int) -> None:
     """What one writes the other has, both ways."""
     ada, bo = pair(version)
     ada("set", map="elements", key="a", value={"x": 1})
@@ -39,7 +50,7 @@ def test_two_clients_share_a_document(pair, version):
 
 
 @BOTH
-def test_a_name_cannot_be_forged(pair, version, studio):
+def test_a_name_cannot_be_forged(pair: Pair, version: int, studio: Studio) -> None:
     """Each sees the other under the name that the server knows; a client's own state is left to it."""
     ada, bo = pair(version)
     ada("state", state={"user": {"id": "per_x", "name": "Mallory"}, "pointer": {"x": 3}})
@@ -52,7 +63,7 @@ def test_a_name_cannot_be_forged(pair, version, studio):
 
 
 @BOTH
-def test_one_who_leaves_is_gone_at_once(pair, version):
+def test_one_who_leaves_is_gone_at_once(pair: Pair, version: int) -> None:
     """The end of a socket takes its awareness with it; who comes back is seen again at once."""
     ada, bo = pair(version)
     ada("state", state={"pointer": None})
@@ -63,7 +74,7 @@ def test_one_who_leaves_is_gone_at_once(pair, version):
 
 
 @BOTH
-def test_offline_edits_merge(pair, version, studio, ticket):
+def test_offline_edits_merge(pair: Pair, version: int, studio: Studio, ticket: Ticket) -> None:
     """Both edit while one is away; with a new ticket both have both."""
     ada, bo = pair(version)
     bo("disconnect")
@@ -75,7 +86,7 @@ def test_offline_edits_merge(pair, version, studio, ticket):
 
 
 @BOTH
-def test_saved_counts_the_committed_frames(pair, version):
+def test_saved_counts_the_committed_frames(pair: Pair, version: int) -> None:
     """With `status=1` the server says how many data frames are committed: the answer to step 1, then each update."""
     ada, _ = pair(version, status="1")
     for number in range(5):
@@ -84,7 +95,9 @@ def test_saved_counts_the_committed_frames(pair, version):
 
 
 @BOTH
-def test_a_ticket_opens_once(pair, version, stack, studio, stock, ticket):
+def test_a_ticket_opens_once(
+    pair: Pair, version: int, stack: Stack, studio: Studio, stock: Stock, ticket: Ticket
+) -> None:
     """A second use, and a ticket for another document, end with 4401."""
     secret = ticket(studio.board, studio.ada)
     first, second = stock(), stock()
@@ -96,7 +109,7 @@ def test_a_ticket_opens_once(pair, version, stack, studio, stock, ticket):
 
 
 @BOTH
-def test_a_removed_member_is_let_go_within_a_second(pair, version, studio):
+def test_a_removed_member_is_let_go_within_a_second(pair: Pair, version: int, studio: Studio) -> None:
     """The socket ends with 4403, which also stops version 3 from trying again."""
     ada, bo = pair(version)
     with tenancy.acting(person_id=studio.ada.id, workspace_id=studio.workspace.id):

@@ -1,0 +1,303 @@
+"""One open document: what a flush sends, and what is told as saved, with a wire that the test holds in its hands."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pycrdt
+import pytest
+
+from backend.core import ids
+from backend.core.errors import AppError
+from collab import live, peers
+from collab.errors import ProtocolError, RoomUnavailable
+from collab.journal import Append
+from collab.live import LiveDocument, Seat
+from collab.ports import Grant, Mode
+from collab.protocol import KEEP_ALIVE, Message, Status, SyncStep1, SyncStep2, SyncUpdate, decode
+from collab.room import Room
+
+WINDOW_S = 0.03
+
+
+@dataclass
+class Out:
+    """What one client was sent."""
+
+    frames: list[bytes] = field(default_factory=list)
+    closed: AppError | None = None
+    sent_at: float = 0.0
+
+    def send(self, frame: bytes) -> None:
+        self.frames.append(frame)
+
+    def close(self, error: AppError) -> None:
+        self.closed = error
+
+    def messages(self, kind: type) -> list[Any]:
+        return [m for m in map(decode, self.frames) if isinstance(m, kind)]
+
+
+@dataclass
+class HeldWire:
+    """A journal that commits when the test says so, and a broker that only notes."""
+
+    writer: UUID = field(default_factory=ids.new_id)
+    appends: list[Append] = field(default_factory=list)
+    published: list[peers.PeerMessage] = field(default_factory=list)
+    known: list[tuple[UUID, int]] = field(default_factory=list)
+    broke: int = 0
+    seq: int = 0
+
+    def next_seq(self) -> int:
+        self.seq += 1
+        return self.seq
+
+    def heard(self, writer: UUID, seq: int) -> None:
+        self.known.append((writer, seq))
+
+    def append(self, append: Append) -> None:
+        self.appends.append(append)
+
+    def publish(self, document_id: UUID, message: peers.PeerMessage) -> None:
+        self.published.append(message)
+
+    def broken(self, document: LiveDocument) -> None:
+        self.broke += 1
+
+    def commit(self, saved: bool = True) -> None:
+        appends, self.appends = self.appends, []
+        for append in appends:
+            append.done(saved)
+
+    def told(self, kind: type) -> list[Any]:
+        return [m for m in self.published if isinstance(m, kind)]
+
+
+class Table:
+    """A document with its wire, and people who sit down at it."""
+
+    def __init__(self, max_backlog_bytes: int = 10_000) -> None:
+        self.wire = HeldWire()
+        self.now = time.monotonic()
+        self.document = LiveDocument(
+            ids.new_id(), ids.new_id(), self.wire, window_s=WINDOW_S, max_backlog_bytes=max_backlog_bytes,
+            clock=lambda: self.now,
+        )  # fmt: skip
+        self.document.loaded(Room())
+        self.doc: pycrdt.Doc[Any] = pycrdt.Doc()
+        self._updates: list[bytes] = []
+        self.doc.observe(lambda event: self._updates.append(event.update))
+
+    def sit(self, mode: Mode = "write", *, status: bool = True) -> tuple[Seat, Out]:
+        grant = Grant(
+            ids.new_id(), "Ada", "#000000", self.document.workspace_id, self.document.document_id, 1, mode, None
+        )
+        out = Out()
+        seat = Seat(grant, out, status)
+        self.document.join(seat)
+        return seat, out
+
+    def edit(self) -> SyncUpdate:
+        """The next change of a document that grows."""
+        self.doc.get("elements", type=pycrdt.Map)[ids.new_id().hex] = 1
+        return SyncUpdate(self._updates[-1])
+
+    def say(self, seat: Seat, message: Message) -> None:
+        self.document.receive(seat, message)
+
+
+@pytest.fixture
+async def table() -> Table:
+    return Table()
+
+
+async def test_a_lone_edit_leaves_at_once_and_not_to_its_sender(table: Table) -> None:
+    """No window is waited for; one frame to the others, one append, one message."""
+    ada, ada_out = table.sit()
+    _, bo_out = table.sit()
+    edit = table.edit()
+    table.say(ada, edit)
+    await asyncio.sleep(0)
+    assert bo_out.messages(SyncUpdate) == [edit]
+    assert ada_out.messages(SyncUpdate) == []
+    assert [row.data for row in table.wire.appends[0].rows] == [edit.update]
+    assert [flush.update for flush in table.wire.told(peers.Flush)] == [edit.update]
+
+
+async def test_edits_of_one_moment_leave_as_one_update(table: Table) -> None:
+    """Merged in one frame for all; one row for each author."""
+    (ada, _), (bo, _), (_, out) = table.sit(), table.sit(), table.sit()
+    edits = [table.edit() for _ in range(4)]
+    for seat, edit in zip((ada, bo, ada, bo), edits, strict=True):
+        table.say(seat, edit)
+    await asyncio.sleep(0)
+    (frame,) = out.messages(SyncUpdate)
+    assert Room([frame.update]).state_vector() == Room([edit.update for edit in edits]).state_vector()
+    (append,) = table.wire.appends
+    assert {row.person_id for row in append.rows} == {ada.grant.person_id, bo.grant.person_id}
+
+
+async def test_saved_is_told_only_after_the_commit_and_in_order(table: Table) -> None:
+    """Each frame is tied to its flush; a later frame's commit is not told before an earlier one's."""
+    ada, out = table.sit()
+    table.say(ada, table.edit())
+    table.document.flush()
+    table.say(ada, table.edit())
+    table.document.flush()
+    assert out.messages(Status) == []
+    table.wire.appends[0].done(True)
+    assert out.messages(Status) == [Status(1)]
+    table.wire.appends[1].done(True)
+    assert out.messages(Status) == [Status(1), Status(2)]
+
+
+async def test_an_edit_that_is_known_is_saved_with_what_came_before(table: Table) -> None:
+    """A repetition brings no row; it is told as saved when the first is committed, and not before."""
+    ada, out = table.sit()
+    bo, bo_out = table.sit()
+    edit = table.edit()
+    table.say(ada, edit)
+    table.document.flush()
+    table.say(bo, edit)
+    table.document.flush()
+    assert len(table.wire.appends) == 1
+    assert bo_out.messages(Status) == []
+    table.wire.commit()
+    assert out.messages(Status) == bo_out.messages(Status) == [Status(1)]
+
+
+async def test_an_empty_answer_is_saved_at_once(table: Table) -> None:
+    """The step 2 of a client that has nothing counts."""
+    ada, out = table.sit()
+    table.say(ada, SyncStep2(b"\x00\x00"))
+    assert out.messages(Status) == [Status(1)]
+
+
+async def test_what_another_process_has_not_committed_is_journalled_when_a_client_vouches_for_it(table: Table) -> None:
+    """An acknowledgement never rests on another process's word alone."""
+    ada, out = table.sit()
+    edit = table.edit()
+    other = ids.new_id()
+    table.document.hear(peers.Flush(other, 1, False, None, edit.update))
+    table.say(ada, edit)
+    table.document.flush()
+    assert out.messages(Status) == []
+    assert [row.data for append in table.wire.appends for row in append.rows] == [edit.update]
+    table.wire.commit()
+    assert out.messages(Status) == [Status(1)]
+
+
+async def test_what_another_process_committed_needs_no_row_of_ours(table: Table) -> None:
+    """After its word of the commit a repetition is saved at once."""
+    ada, out = table.sit()
+    edit = table.edit()
+    other = ids.new_id()
+    table.document.hear(peers.Flush(other, 1, False, None, edit.update))
+    table.document.hear(peers.Committed(other, 1))
+    table.document.flush()
+    table.say(ada, edit)
+    assert table.wire.appends == []
+    assert out.messages(Status) == [Status(1)]
+    assert table.wire.known == [(other, 1)]
+
+
+async def test_what_a_dead_process_left_is_journalled_by_us(table: Table) -> None:
+    """No word of a commit for three seconds: we see to it."""
+    edit = table.edit()
+    table.document.hear(peers.Flush(ids.new_id(), 1, False, None, edit.update))
+    table.now += live.HEAL_S + 0.1
+    table.document.tick()
+    table.document.flush()
+    assert [row.data for row in table.wire.appends[0].rows] == [edit.update]
+
+
+async def test_a_hello_is_answered_and_asked_back(table: Table) -> None:
+    """Who lacks something gets it; who has more is asked for it."""
+    ada, _ = table.sit()
+    table.say(ada, table.edit())
+    other = Room()
+    sender = ids.new_id()
+    table.document.hear(peers.Hello(sender, False, other.state_vector()))
+    (answer,) = table.wire.told(peers.Answer)
+    other.apply(answer.update)
+    ahead = table.edit()
+    other.apply(ahead.update)
+    table.now += 2
+    table.document.hear(peers.Hello(sender, False, other.state_vector()))
+    assert len(table.wire.told(peers.Hello)) == 2  # the one at the opening, and this
+    table.document.hear(peers.Answer(table.wire.writer, other.diff(b"\x00")))
+    table.document.flush()
+    assert table.document.room is not None
+    assert not table.document.room.lacks(other.state_vector())
+
+
+async def test_a_reader_changes_nothing(table: Table) -> None:
+    """What it sends is refused once in words, and never told as saved."""
+    _, ada_out = table.sit()
+    bo, bo_out = table.sit("read")
+    table.say(bo, SyncStep2(b"\x00\x00"))
+    table.say(bo, table.edit())
+    table.say(bo, table.edit())
+    table.document.flush()
+    assert ada_out.messages(SyncUpdate) == []
+    assert table.wire.appends == []
+    assert bo_out.messages(Status) == [Status(1)]
+    assert len([frame for frame in bo_out.frames if frame[:1] == b"\x02"]) == 1
+
+
+async def test_a_backlog_is_bounded(table: Table) -> None:
+    """While nothing is committed, edits go on up to the limit; then clients are sent away, and come back later."""
+    table = Table(max_backlog_bytes=200)
+    ada, _ = table.sit()
+
+    def fill() -> None:
+        for _ in range(50):
+            table.say(ada, table.edit())
+            table.document.flush()
+
+    with pytest.raises(RoomUnavailable):
+        fill()
+    table.wire.commit()
+    table.say(ada, table.edit())
+
+
+async def test_a_refused_append_ends_the_connections(table: Table) -> None:
+    """What can never be saved is not passed over in silence."""
+    ada, out = table.sit()
+    table.say(ada, table.edit())
+    table.document.flush()
+    table.wire.commit(saved=False)
+    assert isinstance(out.closed, RoomUnavailable)
+    assert out.messages(Status) == []
+
+
+async def test_a_broken_room_keeps_what_is_not_committed(table: Table) -> None:
+    """What gathered and what is on its way to the journal is given for the load that follows."""
+    ada, _ = table.sit()
+    edits = [table.edit(), table.edit()]
+    table.say(ada, edits[0])
+    table.document.flush()
+    table.say(ada, edits[1])
+    assert sorted(table.document.unload()) == sorted(edit.update for edit in edits)
+
+
+async def test_only_the_server_sends_some_messages(table: Table) -> None:
+    """A status from a client is not a message."""
+    ada, out = table.sit()
+    with pytest.raises(ProtocolError):
+        table.say(ada, Status(1))
+    assert len(out.messages(SyncStep1)) == 1
+
+
+async def test_a_quiet_connection_is_kept_alive(table: Table) -> None:
+    """Stock clients hang up after 30 s of silence."""
+    _, out = table.sit()
+    out.sent_at = table.now
+    table.document.tick()
+    assert KEEP_ALIVE not in out.frames
+    table.now += live.KEEP_ALIVE_S + 1
+    table.document.tick()
+    assert out.frames[-1] == KEEP_ALIVE
