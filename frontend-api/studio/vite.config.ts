@@ -12,6 +12,28 @@ const backend = process.env.ATELIER_URL ?? "http://127.0.0.1:8000";
 
 const fonts = resolve(dirname(createRequire(import.meta.url).resolve("@excalidraw/excalidraw")), "fonts");
 
+const IMAGE_INVERT_FILTER = '"invert(100%) hue-rotate(180deg) saturate(1.25)"';
+
+/**
+ * Excalidraw's dark theme inverts the canvas, and each photo once more, which does not give its colours back (saturated
+ * ones are clipped). The studio shows the canvas as it is in both themes (board.css), so photos need no second inversion.
+ */
+function trueColours(): Plugin {
+  let found = false;
+  return {
+    name: "true-colours",
+    apply: "build",
+    transform(code, id) {
+      if (!id.includes("@excalidraw/excalidraw/dist/prod") || !code.includes(IMAGE_INVERT_FILTER)) return null;
+      found = true;
+      return { code: code.replace(IMAGE_INVERT_FILTER, '"none"'), map: null };
+    },
+    buildEnd(error) {
+      if (error === undefined && !found) this.error("Excalidraw's image filter is not where it was: look at the dark theme.");
+    },
+  };
+}
+
 /** Copies Excalidraw's fonts, so that no font comes from a CDN. Xiaolai (Chinese, 13 MB) is left to the system. */
 function excalidrawFonts(): Plugin {
   return {
@@ -89,7 +111,7 @@ function reachable(fileName: string, bundle: Record<string, Chunk>): boolean {
 export default defineConfig({
   root: here,
   base: "/static/studio/",
-  plugins: [react(), excalidrawFonts(), serviceWorker(), compressed()],
+  plugins: [react(), trueColours(), excalidrawFonts(), serviceWorker(), compressed()],
   define: { "process.env.IS_PREACT": JSON.stringify("false") },
   build: { target: "es2022", outDir: "dist", emptyOutDir: true, chunkSizeWarningLimit: 4000, assetsInlineLimit: 0 },
   server: {

@@ -7,9 +7,6 @@ import "./styles/base.css";
 import "./styles/pages.css";
 import { App } from "./app/App";
 
-// Excalidraw reads this when it first draws text; without it, it asks a CDN.
-(window as unknown as Record<string, unknown>).EXCALIDRAW_ASSET_PATH = `${import.meta.env.BASE_URL}excalidraw/`;
-
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
     <App />

@@ -32,6 +32,8 @@ interface Props {
 }
 
 const PHOTO_TYPES = "image/jpeg,image/png,image/webp";
+/** A board keeps its colours in the dark theme, for photos and drawings must look alike to everyone: only the paper dims. */
+const PAPER = { light: "#ffffff", dark: "#e4e4e0" };
 const TOOLS = { draw: "freedraw", rectangle: "rectangle", arrow: "arrow", text: "text" } as const;
 
 export function Board({ me, project, session, acts }: Props) {
@@ -48,6 +50,8 @@ export function Board({ me, project, session, acts }: Props) {
 
   const controller = useMemo(() => (api === null ? null : new Controller(api, session, acts, me)), [api, session, acts, me]);
   useEffect(() => controller?.start({ onSuggestions: suggestions.reload, onAssets: assets.reload }), [controller, suggestions.reload, assets.reload]);
+
+  useEffect(() => api?.updateScene({ appState: { viewBackgroundColor: PAPER[theme] } }), [api, theme]);
 
   const placeAsset = useCallback(
     (assetId: string, at?: { x: number; y: number }) => {
@@ -114,12 +118,14 @@ export function Board({ me, project, session, acts }: Props) {
           <Excalidraw
             excalidrawAPI={setApi}
             theme={theme}
+            initialData={{ appState: { viewBackgroundColor: PAPER[theme] } }}
             name={session.document.name}
             isCollaborating
+            handleKeyboardGlobally
+            autoFocus
             viewModeEnabled={readOnly}
             aiEnabled={false}
             validateEmbeddable={false}
-            onChange={controller?.onChange}
             onPointerUpdate={controller?.onPointer}
             onPointerUp={controller?.onPointerUp}
             UIOptions={{
@@ -148,6 +154,7 @@ export function Board({ me, project, session, acts }: Props) {
           </Excalidraw>
           {controller !== null && api !== null && (
             <>
+              <Summary controller={controller} />
               <Hint controller={controller} readOnly={readOnly} />
               <Overlay
                 api={api}
@@ -197,6 +204,14 @@ function UndoButtons({ session, controller }: { session: BoardSession; controlle
         <Icon name="redo" />
       </button>
     </div>
+  );
+}
+
+function Summary({ controller }: { controller: Controller }) {
+  return (
+    <p className="visually-hidden" data-testid="board">
+      {useStore(controller.model).summary}
+    </p>
   );
 }
 

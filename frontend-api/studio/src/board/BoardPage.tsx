@@ -1,4 +1,5 @@
 /** Opens a board: reads what it is, makes its session, and says calmly when it can't be shown. */
+import "./fonts";
 import { ApiError, type Document, type Me, type Project } from "@atelier/sdk";
 import { useEffect, useState } from "react";
 import { getDocument, getProject } from "../app/api";

@@ -82,7 +82,7 @@ function People({ me, others }: { me: Me; others: Store<readonly Other[]> }) {
         <Avatar key={other.id} name={other.name} colour={other.colour} ring />
       ))}
       {found.length > 5 && <span className="avatar ring more">+{found.length - 5}</span>}
-      <Avatar name={`${me.name} (you)`} colour={me.colour} ring />
+      <Avatar name={me.name} colour={me.colour} ring you />
     </div>
   );
 }

@@ -107,7 +107,7 @@ export function JobChipBody({ job, onCancel }: { job: Job; onCancel: (jobId: str
   return (
     <>
       <Progress value={waiting ? null : done / total} label="Enhancing" />
-      <span className="numbers">{waiting ? "Waiting" : `Enhancing ${done} / ${total}`}</span>
+      <span className="numbers">{job.state === "queued" ? "Waiting" : waiting ? "Enhancing" : `Enhancing ${done} / ${total}`}</span>
       <button type="button" className="chip-button" onClick={() => onCancel(job.id)}>
         Cancel
       </button>

@@ -43,6 +43,8 @@ export class Controller {
   start({ onSuggestions, onAssets }: { onSuggestions: () => void; onAssets: () => void }): () => void {
     const stopJobs = this.jobs.live.subscribe(this.redraw);
     const stopOthers = this.session.others.subscribe(this.redraw);
+    const stopCanvas = this.api.onChange(this.onChange);
+    this.onChange();
     const leave = followProject(this.session.document.project_id, {
       job: (job) => this.jobs.onJob(job),
       asset: (asset) => {
@@ -58,6 +60,7 @@ export class Controller {
     });
     return () => {
       leave();
+      stopCanvas();
       stopJobs();
       stopOthers();
       cancelAnimationFrame(this.frame);
@@ -65,9 +68,10 @@ export class Controller {
     };
   }
 
-  /** Excalidraw calls this after each of its updates, and first when its own start is over. */
-  onChange = (): void => {
+  /** After each update of the canvas; first when its own start is over. */
+  private onChange = (): void => {
     if (!this.attached) {
+      if (this.api.getAppState().isLoading) return; // its start would wipe what we show
       this.attached = true;
       this.session.attach(new ExcalidrawScene(this.api));
       if (this.api.getSceneElements().length > 0) this.api.scrollToContent(undefined, { fitToContent: true, animate: false });

@@ -25,9 +25,11 @@ export interface OverlayModel {
   chips: { job: Job; box: Box | null }[];
   selections: { clientId: number; name: string; colour: string; boxes: Box[] }[];
   empty: boolean;
+  /** What lies on the board, in words: for those who can't see the canvas. */
+  summary: string;
 }
 
-export const EMPTY_OVERLAY: OverlayModel = { photo: null, quiet: true, chips: [], selections: [], empty: false };
+export const EMPTY_OVERLAY: OverlayModel = { photo: null, quiet: true, chips: [], selections: [], empty: false, summary: "Board" };
 
 export function overlayModel(
   elements: readonly NonDeletedExcalidrawElement[],
@@ -48,7 +50,18 @@ export function overlayModel(
     })
     .filter(({ boxes }) => boxes.length > 0);
   const quiet = state.cursorButton === "down" || state.selectedElementsAreBeingDragged || state.isResizing || state.isRotating;
-  return { photo, quiet, chips, selections, empty: elements.length === 0 && state.newElement === null };
+  const empty = elements.length === 0 && state.newElement === null;
+  return { photo, quiet, chips, selections, empty, summary: summaryOf(elements) };
+}
+
+const WORDS: Record<string, string> = { freedraw: "drawing", image: "photo" };
+
+/** "Board: 2 arrows, 1 photo". */
+function summaryOf(elements: readonly NonDeletedExcalidrawElement[]): string {
+  const counts = new Map<string, number>();
+  for (const { type } of elements) counts.set(type, (counts.get(type) ?? 0) + 1);
+  const parts = [...counts].sort().map(([type, count]) => `${count} ${WORDS[type] ?? type}${count === 1 ? "" : "s"}`);
+  return `Board: ${parts.join(", ") || "empty"}`;
 }
 
 function anchor(job: Job, elements: readonly NonDeletedExcalidrawElement[], byId: ReadonlyMap<string, NonDeletedExcalidrawElement>): Box | null {

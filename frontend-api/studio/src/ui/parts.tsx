@@ -5,10 +5,11 @@ import { sentence } from "../app/toasts";
 import { toggleTheme, useTheme } from "../app/theme";
 import { Icon } from "./Icon";
 
-export function Avatar({ name, colour, ring = false }: { name: string; colour: string; ring?: boolean }) {
+export function Avatar({ name, colour, ring = false, you = false }: { name: string; colour: string; ring?: boolean; you?: boolean }) {
+  const label = you ? `${name} (you)` : name;
   const initials = name.split(/\s+/).map((part) => part[0] ?? "").slice(0, 2).join("").toUpperCase();
   return (
-    <span className={ring ? "avatar ring" : "avatar"} style={{ "--person": colour } as never} title={name} aria-label={name} role="img">
+    <span className={ring ? "avatar ring" : "avatar"} style={{ "--person": colour } as never} title={label} aria-label={label} role="img">
       {initials}
     </span>
   );
