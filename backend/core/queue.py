@@ -1,11 +1,11 @@
 """Enqueues work for the workers by name. The database is the truth: what a broker forgets, a sweeper enqueues again."""
 
-import celery
 import kombu.exceptions
 import redis
 import structlog
 from django.db import transaction
 
+from backend.celery import app
 from backend.core import trace
 
 log = structlog.get_logger()
@@ -20,7 +20,7 @@ def send_now(task: str, *args: str | int, expires_s: float | None = None) -> boo
     """Send `task` at once, without a transaction. False, and a line in the log, when Valkey is away."""
     try:
         headers = {"traceparent": trace.current()}
-        celery.current_app.send_task(task, args=args, headers=headers, expires=expires_s, retry=False)
+        app.send_task(task, args=args, headers=headers, expires=expires_s, retry=False)
     except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as exc:
         log.warning("queue.not_sent", task=task, error=type(exc).__name__)
         return False
