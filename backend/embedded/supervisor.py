@@ -28,18 +28,26 @@ POLL_S = 0.05
 class Supervisor:
     """The stack of one plan: `start`, then `watch` until somebody calls `stop`."""
 
-    def __init__(self, plan: Plan, *, without: Sequence[str] = (), progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        without: Sequence[str] = (),
+        progress: Progress | None = None,
+        parts: Sequence[Part] = PARTS,
+        steps: Sequence[Step] = STEPS,
+    ) -> None:
         self.plan = plan
         self.progress = progress or Progress()
         self.links: Mapping[str, str] = {}
-        absent = {*without, *(part.name for part in PARTS if is_outer(plan, part))}
+        absent = {*without, *(part.name for part in parts if is_outer(plan, part))}
         self._stopping = threading.Event()
         self._failed: StackError | None = None
-        self._done = {name: threading.Event() for name in [part.name for part in PARTS] + [step.name for step in STEPS]}
-        for name in absent:
+        self._done = {each.name: threading.Event() for each in (*parts, *steps)}
+        for name in absent & set(self._done):
             self._done[name].set()
-        self._keepers = [_Keeper(self, part) for part in PARTS if part.name not in absent]
-        self._steps = [threading.Thread(target=self._run_step, args=[step], daemon=True) for step in STEPS]
+        self._keepers = [_Keeper(self, part) for part in parts if part.name not in absent]
+        self._steps = [threading.Thread(target=self._run_step, args=[step], daemon=True) for step in steps]
 
     def start(self, *, timeout_s: float = 300.0) -> None:
         """Start all parts and steps; return when each has been ready once. Raises: StackError."""

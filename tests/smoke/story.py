@@ -120,6 +120,15 @@ class Story:
         self._expect("Bo has what Ada drew", self.bo_board.holds("by-ada", {"type": "text", "text": "online"}))
         self._expect("Ada has what Bo drew", self.ada_board.holds("by-bo", {"type": "text", "text": "offline"}))
 
+    def newcomer(self) -> Board:
+        """Another client of Ada's, with nothing but what the server gives it."""
+        return self._join(self.ada)
+
+    def holds_its_photo(self) -> bool:
+        """Whether the store still has the photo's very bytes."""
+        url = self.ada.get(f"/assets/{self.asset}")["renditions"]["original"]["url"]
+        return hashlib.sha256(self._store_request("GET", url).content).hexdigest() == self.pictures[0]
+
     def put_alone(self, key: str, value: dict[str, Any]) -> None:
         self.ada_board.put(key, value)
         end = time.monotonic() + self._within_s
