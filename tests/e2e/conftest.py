@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageStat
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 CHROMIUM = os.environ.get("ATELIER_CHROMIUM", "/usr/bin/chromium")
 # Without a sandbox, for tests run as root; the rest keeps Chromium from calling home on a closed network.
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 PATIENCE_MS = 20_000  # a shared machine of two cores: what is slow there is not wrong
 EXPECTED_NOISE = re.compile(r"Failed to load resource|WebSocket connection to|net::ERR_INTERNET_DISCONNECTED")
 
@@ -74,10 +74,10 @@ class Seat:
             [list(photo.read_bytes()), photo.name, *at],
         )
 
-    def colour_spread(self, x: int, y: int, *, size: int = 80) -> float:
-        """How much the colours vary on the screen there: 0 for empty paper, more than 20 for a photo."""
+    def pixels(self, x: int, y: int, *, size: int = 80) -> Image.Image:
+        """What the screen shows in a square there."""
         clip: Any = {"x": x, "y": y, "width": size, "height": size}
-        return max(ImageStat.Stat(Image.open(io.BytesIO(self.page.screenshot(clip=clip))).convert("RGB")).stddev)
+        return Image.open(io.BytesIO(self.page.screenshot(clip=clip))).convert("RGB")
 
     def suggestions(self) -> Locator:
         return self.page.get_by_test_id("suggestions").locator(".suggestion")
@@ -88,7 +88,7 @@ class Seat:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One Chromium for the module. Playwright keeps an event loop in this thread, which Django would refuse to run in."""
+    """One Chromium for the module. Playwright keeps an event loop in this thread, where Django would refuse to run."""
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # nothing here runs two things at once
         expect.set_options(timeout=PATIENCE_MS)
