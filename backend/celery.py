@@ -5,9 +5,9 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
-from celery import Celery  # noqa: E402 - settings come first
-from celery.signals import setup_logging  # noqa: E402 - settings come first
-from django.conf import settings  # noqa: E402 - settings come first
+from celery import Celery
+from celery.signals import setup_logging
+from django.conf import settings
 
 app = Celery("atelier", broker=settings.VALKEY_URL, set_as_current=True)
 app.conf.update(
@@ -18,7 +18,12 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
     broker_connection_timeout=2,
-    broker_transport_options={"visibility_timeout": 600, "socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1},
+    broker_transport_options={
+        "visibility_timeout": 600,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "max_retries": 1,
+    },
     task_default_queue="atelier",
     timezone="UTC",
 )
