@@ -3,12 +3,15 @@
 import hashlib
 import io
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
@@ -17,11 +20,22 @@ from backend.assets.models import Asset, Upload
 from backend.core import ids, tenancy
 from backend.core.models import Event
 from tests.backend.assets.test_pictures import bomb, photo, saved
+from tests.conftest import Studio
+
+Api = Callable[[Any], Client]
 
 JPEG = saved(photo(), "JPEG")
 
 
-def announce(client, project_id, data, *, filename="photo.jpg", media_type="image/jpeg", **changes):
+def announce(
+    client: Client,
+    project_id: str,
+    data: bytes,
+    *,
+    filename: str = "photo.jpg",
+    media_type: str = "image/jpeg",
+    **changes: Any,
+) -> Any:
     body = {
         "filename": filename,
         "size_bytes": len(data),
@@ -32,25 +46,25 @@ def announce(client, project_id, data, *, filename="photo.jpg", media_type="imag
     return client.post(f"/api/v1/projects/{project_id}/uploads", body, content_type="application/json")
 
 
-def send(started, data):
+def send(started: dict[str, Any], data: bytes) -> httpx.Response:
     return httpx.put(started["url"], content=data, headers=started["headers"])
 
 
-def finish(client, upload_id):
+def finish(client: Client, upload_id: str) -> Any:
     return client.post(f"/api/v1/uploads/{upload_id}/finish")
 
 
-def upload(client, project_id, data, **announced):
+def upload(client: Client, project_id: str, data: bytes, **announced: Any) -> Any:
     started = announce(client, project_id, data, **announced).json()
     assert send(started, data).status_code == 200
     return finish(client, started["id"])
 
 
-def keys_of(studio):
+def keys_of(studio: Studio) -> list[str]:
     return storage.keys_under(f"{studio.workspace.id}/")
 
 
-def test_photo_becomes_an_asset_with_renditions(studio, api):
+def test_photo_becomes_an_asset_with_renditions(studio: Studio, api: Api) -> None:
     """Its facts come from its content, its renditions can be fetched, and the other member sees it."""
     answer = upload(api(studio.ada), studio.project_id, JPEG, filename="Fish stall.jpg")
     asset = answer.json()
@@ -73,7 +87,7 @@ def test_photo_becomes_an_asset_with_renditions(studio, api):
     assert api(studio.bo).get(f"/api/v1/assets/{asset['id']}").json()["sha256"] == asset["sha256"]
 
 
-def test_new_asset_is_an_event(studio, api):
+def test_new_asset_is_an_event(studio: Studio, api: Api) -> None:
     """What the recommender follows: the project, the asset and who added it."""
     asset = upload(api(studio.ada), studio.project_id, JPEG).json()
     with tenancy.acting(workspace_id=studio.workspace.id):
@@ -85,14 +99,14 @@ def test_new_asset_is_an_event(studio, api):
     )
 
 
-def test_nothing_stays_under_uploads(studio, api):
+def test_nothing_stays_under_uploads(studio: Studio, api: Api) -> None:
     """After a finish the store holds the content and its renditions, and no copy under the upload's key."""
     asset = upload(api(studio.ada), studio.project_id, JPEG).json()
     content = f"{studio.workspace.id}/{asset['sha256']}"
     assert keys_of(studio) == [content, f"{content}.thumbnail"]
 
 
-def test_repeated_finish_answers_with_the_same_asset(studio, api):
+def test_repeated_finish_answers_with_the_same_asset(studio: Studio, api: Api) -> None:
     """A client that lost the answer asks again, also at once from several threads, and one asset is there."""
     started = announce(api(studio.ada), studio.project_id, JPEG).json()
     send(started, JPEG)
@@ -106,7 +120,7 @@ def test_repeated_finish_answers_with_the_same_asset(studio, api):
         assert Asset.objects.filter(project=studio.project).count() == 1
 
 
-def test_the_same_bytes_twice_are_two_assets_of_one_content(studio, api):
+def test_the_same_bytes_twice_are_two_assets_of_one_content(studio: Studio, api: Api) -> None:
     """Two people may keep the same photo; its bytes are stored once."""
     first = upload(api(studio.ada), studio.project_id, JPEG).json()
     second = upload(api(studio.bo), studio.project_id, JPEG).json()
@@ -126,7 +140,7 @@ def test_the_same_bytes_twice_are_two_assets_of_one_content(studio, api):
     ],
     ids=["svg", "gif", "program", "truncated", "header only", "bomb"],
 )
-def test_refused_content(studio, api, data, filename, status, code):
+def test_refused_content(studio: Studio, api: Api, data: bytes, filename: str, status: int, code: str) -> None:
     """The right status, a stable code, a sentence; nothing is left, and asking again answers the same."""
     client = api(studio.ada)
     started = announce(client, studio.project_id, data, filename=filename).json()
@@ -153,13 +167,13 @@ def test_refused_content(studio, api, data, filename, status, code):
         ({"surprise": 1}, 422, "invalid_input"),
     ],
 )
-def test_refused_announcements(studio, api, changes, status, code):
+def test_refused_announcements(studio: Studio, api: Api, changes: dict[str, Any], status: int, code: str) -> None:
     """What is wrong already in the announcement is refused before a byte is sent."""
     answer = announce(api(studio.ada), studio.project_id, JPEG, **changes)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_content_wins_over_name_and_declared_type(studio, api):
+def test_content_wins_over_name_and_declared_type(studio: Studio, api: Api) -> None:
     """A PNG that calls itself JPEG becomes a PNG asset, and is served as one."""
     data = saved(photo(), "PNG")
     asset = upload(api(studio.ada), studio.project_id, data, filename="lies.jpg", media_type="image/jpeg").json()
@@ -175,7 +189,7 @@ def test_content_wins_over_name_and_declared_type(studio, api):
     ],
     ids=["cmyk", "16 bit"],
 )
-def test_uncommon_pictures_get_common_renditions(studio, api, data, size):
+def test_uncommon_pictures_get_common_renditions(studio: Studio, api: Api, data: bytes, size: tuple[int, int]) -> None:
     """The original stays what it was; the web rendition is 8-bit sRGB that any browser shows."""
     asset = upload(api(studio.ada), studio.project_id, data).json()
     web = httpx.get(asset["renditions"]["web"]["url"]).content
@@ -183,7 +197,7 @@ def test_uncommon_pictures_get_common_renditions(studio, api, data, size):
     assert (Image.open(io.BytesIO(web)).mode, Image.open(io.BytesIO(web)).size) == ("RGB", size)
 
 
-def test_rotated_photo_is_measured_as_seen(studio, api):
+def test_rotated_photo_is_measured_as_seen(studio: Studio, api: Api) -> None:
     """A phone's photo that asks to be turned is as high as people see it, and its renditions are upright."""
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -193,7 +207,7 @@ def test_rotated_photo_is_measured_as_seen(studio, api):
     assert (asset["renditions"]["thumbnail"]["width"], asset["renditions"]["thumbnail"]["height"]) == (160, 256)
 
 
-def test_transparent_picture_keeps_its_alpha(studio, api):
+def test_transparent_picture_keeps_its_alpha(studio: Studio, api: Api) -> None:
     """Renditions of a transparent PNG are WebP with alpha."""
     image = photo(mode="RGBA")
     image.putalpha(100)
@@ -202,7 +216,7 @@ def test_transparent_picture_keeps_its_alpha(studio, api):
     assert Image.open(io.BytesIO(httpx.get(asset["renditions"]["web"]["url"]).content)).mode == "RGBA"
 
 
-def test_the_store_takes_only_what_was_announced(studio, api):
+def test_the_store_takes_only_what_was_announced(studio: Studio, api: Api) -> None:
     """Other bytes, more, fewer, or another type than signed are refused by the store itself."""
     started = announce(api(studio.ada), studio.project_id, JPEG).json()
     other = JPEG[:-1] + bytes([JPEG[-1] ^ 1])
@@ -214,7 +228,7 @@ def test_the_store_takes_only_what_was_announced(studio, api):
     assert httpx.get(started["url"].split("?")[0]).status_code == 403
 
 
-def test_finish_before_the_bytes_arrived(studio, api):
+def test_finish_before_the_bytes_arrived(studio: Studio, api: Api) -> None:
     """Nothing is lost by being early: the answer says what to do, and it works afterwards."""
     client = api(studio.ada)
     started = announce(client, studio.project_id, JPEG).json()
@@ -224,7 +238,7 @@ def test_finish_before_the_bytes_arrived(studio, api):
     assert finish(client, started["id"]).status_code == 200
 
 
-def test_bytes_that_are_not_those_announced_are_refused(studio, api):
+def test_bytes_that_are_not_those_announced_are_refused(studio: Studio, api: Api) -> None:
     """If a store did not enforce its signature, what came is still compared with what was announced."""
     client = api(studio.ada)
     started = announce(client, studio.project_id, JPEG).json()
@@ -235,7 +249,7 @@ def test_bytes_that_are_not_those_announced_are_refused(studio, api):
     assert keys_of(studio) == []
 
 
-def test_expired_upload_is_swept(studio, api):
+def test_expired_upload_is_swept(studio: Studio, api: Api) -> None:
     """An upload that nobody finishes answers 410, and the sweeper deletes its bytes."""
     client = api(studio.ada)
     started = announce(client, studio.project_id, JPEG).json()
@@ -249,7 +263,7 @@ def test_expired_upload_is_swept(studio, api):
     assert finish(client, started["id"]).json()["code"] == "upload_expired"
 
 
-def test_strangers_and_viewers(studio, other_studio, api):
+def test_strangers_and_viewers(studio: Studio, other_studio: Studio, api: Api) -> None:
     """Another tenant's ids answer as if nothing were there; a colleague's upload is not one's own to finish."""
     mine = announce(api(studio.ada), studio.project_id, JPEG).json()
     send(mine, JPEG)
@@ -269,7 +283,7 @@ def test_strangers_and_viewers(studio, other_studio, api):
     assert api(studio.ada).get(f"/api/v1/assets/{asset['id']}").status_code == 200
 
 
-def test_row_level_security_holds_under_the_queries(studio, other_studio, api):
+def test_row_level_security_holds_under_the_queries(studio: Studio, other_studio: Studio, api: Api) -> None:
     """Also a query without any condition sees nothing of another tenant."""
     upload(api(studio.ada), studio.project_id, JPEG)
     with tenancy.acting(workspace_id=other_studio.workspace.id):
@@ -279,7 +293,7 @@ def test_row_level_security_holds_under_the_queries(studio, other_studio, api):
         assert not Asset.objects.exists()
 
 
-def test_pages_of_assets(studio, api):
+def test_pages_of_assets(studio: Studio, api: Api) -> None:
     """Newest first, each once, whatever the page's length."""
     client = api(studio.ada)
     made = [upload(client, studio.project_id, saved(photo(40 + n, 30), "JPEG")).json()["id"] for n in range(3)]
@@ -290,7 +304,7 @@ def test_pages_of_assets(studio, api):
     assert second["next_cursor"] is None
 
 
-def test_store_away(studio, api, monkeypatch):
+def test_store_away(studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """503, the part named, when to try again; and nothing is decided about the upload."""
     client = api(studio.ada)
     started = announce(client, studio.project_id, JPEG).json()

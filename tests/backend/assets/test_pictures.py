@@ -3,7 +3,9 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,10 @@ from backend.assets import pictures
 from backend.assets.errors import PictureBroken, TooManyPixels, UnsupportedPicture
 
 LIMIT = 1_000_000
+Put = Callable[[bytes], Path]
+_TURNS = Image.Transpose
+# How a camera held so stores the picture.
+_BACK = {3: _TURNS.ROTATE_180, 6: _TURNS.ROTATE_90, 8: _TURNS.ROTATE_270}
 
 
 def photo(width: int = 320, height: int = 200, mode: str = "RGB") -> Image.Image:
@@ -24,14 +30,14 @@ def photo(width: int = 320, height: int = 200, mode: str = "RGB") -> Image.Image
     return Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8)).convert(mode)
 
 
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 @pytest.fixture
-def put(tmp_path: Path):
+def put(tmp_path: Path) -> Put:
     def put(data: bytes) -> Path:
         path = tmp_path / "file"
         path.write_bytes(data)
@@ -53,7 +59,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(("kind", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")])
-def test_type_comes_from_the_content(put, kind, media_type):
+def test_type_comes_from_the_content(put: Put, kind: str, media_type: str) -> None:
     """Each supported kind is known by its first bytes and measured from its header."""
     seen = pictures.inspect(put(saved(photo(), kind)), max_pixels=LIMIT)
     assert (seen.media_type, seen.width, seen.height, seen.has_alpha) == (media_type, 320, 200, False)
@@ -70,14 +76,14 @@ def test_type_comes_from_the_content(put, kind, media_type):
         (saved(photo(), "GIF"), "GIF"),
     ],
 )
-def test_other_kinds_are_refused_by_name(put, data, named):
+def test_other_kinds_are_refused_by_name(put: Put, data: bytes, named: str) -> None:
     """A refusal says what the content shows, so that a person knows what to do."""
     with pytest.raises(UnsupportedPicture) as caught:
         pictures.inspect(put(data), max_pixels=LIMIT)
     assert named in caught.value.detail
 
 
-def test_animation_is_refused(put):
+def test_animation_is_refused(put: Put) -> None:
     """An animated WebP would become its first frame in silence; it is refused instead."""
     frames = [photo(64, 64), photo(64, 64).rotate(180)]
     with pytest.raises(UnsupportedPicture):
@@ -86,7 +92,7 @@ def test_animation_is_refused(put):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.95])
-def test_truncated_picture_is_broken(put, kind, kept):
+def test_truncated_picture_is_broken(put: Put, kind: str, kept: float) -> None:
     """Whatever share of the file is missing, the refusal is the same, in the header or in the pixels."""
     data = saved(photo(), kind)
     path = put(data[: int(len(data) * kept)])
@@ -95,7 +101,7 @@ def test_truncated_picture_is_broken(put, kind, kept):
 
 
 @pytest.mark.parametrize("missing", [10, 400])
-def test_jpeg_without_its_last_bytes_is_broken(put, missing):
+def test_jpeg_without_its_last_bytes_is_broken(put: Put, missing: int) -> None:
     """Also a large photo that the decoder shrinks on loading is read to its end.
 
     One that lacks its end marker alone (2 bytes) has all its pixels, and passes where the decoder shrinks it.
@@ -105,19 +111,19 @@ def test_jpeg_without_its_last_bytes_is_broken(put, missing):
         pictures.render(path, max_px=256)
 
 
-def test_bomb_is_refused_by_its_header(put):
+def test_bomb_is_refused_by_its_header(put: Put) -> None:
     """A few hundred bytes that claim 3.6 billion pixels are refused before a pixel is decoded."""
     with pytest.raises(TooManyPixels):
         pictures.inspect(put(bomb(60_000, 60_000)), max_pixels=100_000_000)
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])
-def test_exif_rotation_is_seen_and_applied(put, orientation):
+def test_exif_rotation_is_seen_and_applied(put: Put, orientation: int) -> None:
     """Dimensions are as a person sees them, and renditions and pixels are upright without the tag."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     upright = photo()
-    stored = upright.transpose({3: Image.ROTATE_180, 6: Image.ROTATE_90, 8: Image.ROTATE_270}[orientation])
+    stored = upright.transpose(_BACK[orientation])
     path = put(saved(stored, "JPEG", exif=exif, quality=95))
     seen = pictures.inspect(path, max_pixels=LIMIT)
     small = pictures.render(path, max_px=64)
@@ -138,25 +144,26 @@ def test_exif_rotation_is_seen_and_applied(put, orientation):
     ],
     ids=["cmyk", "grey", "profile"],
 )
-def test_other_colour_spaces_become_srgb(put, data):
+def test_other_colour_spaces_become_srgb(put: Put, data: bytes) -> None:
     """Whatever the file's colours are in, what goes to screens and networks is 8-bit sRGB of three bands."""
     path = put(data)
     seen = pictures.inspect(path, max_pixels=LIMIT)
     web = pictures.render(path, max_px=2048)
     pixels, alpha = pictures.read_pixels(path, max_pixels=LIMIT)
     assert not seen.web_ready
-    assert (pixels.shape, pixels.dtype, alpha) == ((200, 320, 3), np.uint8, None)
+    assert (pixels.shape, pixels.dtype.name) == ((200, 320, 3), "uint8")
+    assert alpha is None
     assert Image.open(io.BytesIO(web.data)).mode == "RGB"
 
 
-def test_cmyk_keeps_its_colours(put):
+def test_cmyk_keeps_its_colours(put: Put) -> None:
     """Red stays red and blue stays blue on the way from CMYK to sRGB."""
     pixels, _alpha = pictures.read_pixels(put(saved(photo(mode="CMYK"), "JPEG", quality=95)), max_pixels=LIMIT)
     assert pixels[20, 160, 0] > pixels[20, 160, 2] + 60
     assert pixels[180, 160, 2] > pixels[180, 160, 0] + 60
 
 
-def test_sixteen_bits_become_eight(put):
+def test_sixteen_bits_become_eight(put: Put) -> None:
     """A 16-bit grey ramp keeps its order and its ends."""
     ramp = np.tile(np.linspace(0, 65535, 256, dtype=np.uint16), (16, 1))
     pixels, _alpha = pictures.read_pixels(put(saved(Image.fromarray(ramp), "PNG")), max_pixels=LIMIT)
@@ -164,7 +171,7 @@ def test_sixteen_bits_become_eight(put):
     assert (np.diff(pixels[0, :, 0].astype(int)) >= 0).all()
 
 
-def test_transparency_is_kept(put):
+def test_transparency_is_kept(put: Put) -> None:
     """Renditions and results of a transparent picture are WebP with its alpha; the network sees the colours."""
     image = photo(mode="RGBA")
     image.putalpha(Image.linear_gradient("L").resize(image.size))
@@ -179,12 +186,12 @@ def test_transparency_is_kept(put):
     assert abs(np.asarray(shown)[200, 320, 3].astype(int) - 127) < 4
 
 
-def test_plain_small_jpeg_is_its_own_web_rendition(put):
+def test_plain_small_jpeg_is_its_own_web_rendition(put: Put) -> None:
     """Nothing is encoded twice where the original is already what a screen wants."""
     assert pictures.inspect(put(saved(photo(), "JPEG")), max_pixels=LIMIT).web_ready
 
 
-def test_a_pixel_by_itself_is_a_picture(put):
+def test_a_pixel_by_itself_is_a_picture(put: Put) -> None:
     """1 x 1 is small, not wrong."""
     path = put(saved(photo(1, 1), "PNG"))
     assert pictures.render(path, max_px=256).width == 1

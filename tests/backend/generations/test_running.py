@@ -301,12 +301,16 @@ def test_each_job_is_claimed_once(studio: Studio, api: Api) -> None:
         connections.close_all()
 
     threads = [threading.Thread(target=claim_all) for _ in range(4)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-    with tenancy.acting(person_id=studio.ada.id):
-        attempts = {job.id: services.access_job(studio.ada.id, job.id, "read").attempt for job in jobs}  # type: ignore[arg-type]  # a StrEnum's value
-        [services.cancel(job.id, by=studio.ada.id) for job in jobs if fresh(job).finished_at is None]
-    assert set(attempts.values()) == {1}
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        attempts = {fresh(job).attempt for job in jobs}
+        Job.objects.filter(project=studio.project, finished_at=None).update(
+            state="cancelled", finished_at=timezone.now()
+        )
+    assert attempts == {1}
     assert len({claim.job_id for claim in ours}) == len(ours)
 
 

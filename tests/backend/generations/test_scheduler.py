@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from backend.generations.scheduler import Shares, Waiting, order
 
 S = 1_000_000  # µs
+Who = tuple[uuid.UUID, uuid.UUID]
 
 
-def person(number: int, workspace: int = 0) -> tuple[uuid.UUID, uuid.UUID]:
+def person(number: int, workspace: int = 0) -> Who:
     return uuid.UUID(int=1000 + workspace), uuid.UUID(int=2000 + 100 * workspace + number)
 
 
@@ -21,21 +22,21 @@ def person(number: int, workspace: int = 0) -> tuple[uuid.UUID, uuid.UUID]:
 class World:
     """One machine that runs one job at a time, taking always the scheduler's first."""
 
-    queues: dict = field(default_factory=lambda: defaultdict(list))
+    queues: defaultdict[Who, list[tuple[uuid.UUID, int, int, int]]] = field(default_factory=lambda: defaultdict(list))
     shares: Shares = field(default_factory=Shares)
-    served: dict = field(default_factory=lambda: defaultdict(int))
+    served: defaultdict[Who, int] = field(default_factory=lambda: defaultdict(int))
     now_us: int = 0
     made: int = 0
-    ended: list = field(default_factory=list)
+    ended: list[tuple[Who, uuid.UUID, int]] = field(default_factory=list)
 
-    def submit(self, who, cost_us: int, *, estimate_us: int | None = None) -> uuid.UUID:
+    def submit(self, who: Who, cost_us: int, *, estimate_us: int | None = None) -> uuid.UUID:
         self.made += 1
         job_id = uuid.UUID(int=self.made)
         self.queues[who].append((job_id, cost_us, estimate_us if estimate_us is not None else cost_us, self.now_us))
         return job_id
 
     def step(self) -> None:
-        heads = [Waiting(queue[0][0], *who, queue[0][2]) for who, queue in self.queues.items() if queue]
+        heads = [Waiting(queue[0][0], who[0], who[1], queue[0][2]) for who, queue in self.queues.items() if queue]
         ordered, self.shares = order(heads, self.shares)
         first = ordered[0]
         who = (first.workspace_id, first.person_id)
@@ -49,7 +50,7 @@ class World:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.integers(1, 50), min_size=40, max_size=40), min_size=2, max_size=4))
-def test_people_who_all_wait_get_equal_compute(costs):
+def test_people_who_all_wait_get_equal_compute(costs: list[list[int]]) -> None:
     """At every moment two people who both wait differ by at most one of their largest jobs each (SFQ's bound)."""
     world = World()
     people = [person(n) for n in range(len(costs))]
@@ -62,7 +63,7 @@ def test_people_who_all_wait_get_equal_compute(costs):
         assert max(served) - min(served) <= 2 * max(map(max, costs))
 
 
-def test_dear_jobs_weigh_what_they_cost():
+def test_dear_jobs_weigh_what_they_cost() -> None:
     """A workspace whose jobs cost ten times as much gets half of the compute; turns by count would give it 10/11."""
     world = World()
     dear, cheap = person(0, workspace=1), person(0, workspace=2)
@@ -75,7 +76,7 @@ def test_dear_jobs_weigh_what_they_cost():
     assert abs(world.served[dear] / (world.served[dear] + world.served[cheap]) - 0.5) < 0.01
 
 
-def test_a_workspace_of_many_people_gets_no_more():
+def test_a_workspace_of_many_people_gets_no_more() -> None:
     """Shares go to workspaces first, so ten people in one weigh as much as one in another."""
     world = World()
     alone = person(0, workspace=1)
@@ -88,7 +89,7 @@ def test_a_workspace_of_many_people_gets_no_more():
     assert abs(world.served[alone] - 100 * S) <= S
 
 
-def test_a_light_person_waits_for_no_ones_batch():
+def test_a_light_person_waits_for_no_ones_batch() -> None:
     """One job beside 500 queued ones waits for what is under way and one more, not for the batch."""
     world = World()
     heavy, light = person(0), person(1)
@@ -102,7 +103,7 @@ def test_a_light_person_waits_for_no_ones_batch():
     assert job in [job_id for _who, job_id, _waited in world.ended]
 
 
-def test_idleness_saves_nothing_up():
+def test_idleness_saves_nothing_up() -> None:
     """Who comes back after a long absence shares evenly from then on, and does not take the machine for itself."""
     world = World()
     steady, absent = person(0), person(1)
@@ -119,7 +120,7 @@ def test_idleness_saves_nothing_up():
     assert abs((world.served[absent] - before[absent]) - 50 * S) <= S
 
 
-def test_absence_costs_nothing_either():
+def test_absence_costs_nothing_either() -> None:
     """Who used much while nobody else waited is not made to pay for it later."""
     world = World()
     early, late = person(0), person(1)
@@ -135,7 +136,7 @@ def test_absence_costs_nothing_either():
     assert abs((world.served[early] - before[early]) - 50 * S) <= S
 
 
-def test_wrong_estimates_are_made_good():
+def test_wrong_estimates_are_made_good() -> None:
     """Who estimates a tenth of the cost gets no more compute for it: the clock is corrected when the job ends."""
     world = World()
     honest, sly = person(0), person(1)
@@ -147,7 +148,7 @@ def test_wrong_estimates_are_made_good():
     assert abs(world.served[honest] - world.served[sly]) <= 4 * S
 
 
-def test_weights_are_kept():
+def test_weights_are_kept() -> None:
     """A workspace of weight 3 gets three times the compute of one of weight 1."""
     big, small = person(0, workspace=1), person(0, workspace=2)
     world = World(shares=Shares(weights={(big[0], None): 3.0}))
@@ -159,7 +160,7 @@ def test_weights_are_kept():
     assert abs(world.served[big] - 300 * S) <= 2 * S
 
 
-def test_several_machines_do_not_go_to_one_person():
+def test_several_machines_do_not_go_to_one_person() -> None:
     """Claims made while nothing has ended yet are already charged by their estimates."""
     world = World()
     rng = random.Random(1)
@@ -169,7 +170,7 @@ def test_several_machines_do_not_go_to_one_person():
             world.submit(who, rng.randrange(1, 3) * S)
     claimed = []
     for _ in range(4):
-        heads = [Waiting(queue[0][0], *who, queue[0][2]) for who, queue in world.queues.items() if queue]
+        heads = [Waiting(queue[0][0], who[0], who[1], queue[0][2]) for who, queue in world.queues.items() if queue]
         ordered, world.shares = order(heads, world.shares)
         world.shares = world.shares.charged(ordered[0].flows, ordered[0].cost_us)
         world.queues[(ordered[0].workspace_id, ordered[0].person_id)].pop(0)
@@ -177,8 +178,8 @@ def test_several_machines_do_not_go_to_one_person():
     assert len(set(claimed)) == 4
 
 
-def test_equal_clocks_go_by_age():
+def test_equal_clocks_go_by_age() -> None:
     """Where nobody has had anything the oldest job is first."""
-    heads = [Waiting(uuid.UUID(int=n), *person(n), S) for n in (3, 1, 2)]
+    heads = [Waiting(uuid.UUID(int=n), person(n)[0], person(n)[1], S) for n in (3, 1, 2)]
     ordered, _shares = order(heads, Shares())
     assert [job.job_id.int for job in ordered] == [1, 2, 3]
