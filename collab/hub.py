@@ -90,7 +90,10 @@ class Hub:
         log.info("collab.closed", documents=len(self._documents), saved=saved)
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, stuck = await asyncio.wait(self._tasks, timeout=2.0)
+            if stuck:
+                log.warning("collab.tasks_stuck", tasks=[str(task.get_coro()) for task in stuck])
         await self._peers.close()
         await self._journal.close(timeout_s=1.0)
 
@@ -232,7 +235,7 @@ class Hub:
     # --- what time brings
 
     async def _tick(self) -> None:
-        while True:
+        while not self.closing:  # asgiref may swallow a cancellation
             await asyncio.sleep(TICK_S)
             now = time.monotonic()
             for document in list(self._documents.values()):
@@ -262,7 +265,7 @@ class Hub:
                 log.warning("collab.compaction_failed", document_id=str(document.document_id), exc_info=True)
 
     async def _look(self) -> None:
-        while True:
+        while not self.closing:  # asgiref may swallow a cancellation
             await asyncio.sleep(LOOK_S)
             if not self._documents:
                 continue
@@ -290,7 +293,7 @@ class Hub:
     # --- who may stay
 
     async def _refresh_all(self) -> None:
-        while True:
+        while not self.closing:  # asgiref may swallow a cancellation
             await asyncio.sleep(self.limits.grant_refresh_s)
             grants = {(s.grant.person_id, d.document_id): s.grant for d in self._documents.values() for s in d.seats}
             await asyncio.gather(*(self._refresh(grant) for grant in grants.values()))

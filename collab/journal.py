@@ -123,8 +123,9 @@ class Journal:
         await self.drain(timeout_s)
         if self._task:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            _, stuck = await asyncio.wait({self._task}, timeout=2.0)
+            if stuck:
+                log.warning("collab.journal_stuck")
         if self._connection:
             await self._connection.close()
         await self._pool.close(timeout=1)

@@ -146,9 +146,12 @@ class Peers:
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with suppress(*AWAY):
-            await self._client.aclose()
+        _, stuck = await asyncio.wait(self._tasks, timeout=2.0)
+        if stuck:
+            log.warning("collab.peers_stuck", tasks=[task.get_name() for task in stuck])
+        with suppress(TimeoutError, *AWAY):
+            async with asyncio.timeout(1):
+                await self._client.aclose()
 
     async def subscribe(self, document_id: UUID) -> bool:
         """Hear of a document from now on; False when Valkey did not confirm in time (it will be tried on)."""

@@ -2,13 +2,18 @@
 
 import asyncio
 import signal
+import socket
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import websockets
 from asgiref.sync import sync_to_async
+from django.conf import settings
 
 from backend.core import tenancy
 from collab import edits
@@ -130,11 +135,78 @@ async def test_sigterm_flushes_and_says_1012(webs: list[Web], join: Join, studio
     for number in range(50):
         await ada.put(str(number), number)
     await ada.saved(1)
+    began = time.monotonic()
     await asyncio.to_thread(webs[0].end, signal.SIGTERM)
+    assert time.monotonic() - began < 10
     assert await ada.ended() == 1012
     bo = await join(webs[1].ws_url, studio.board, studio.bo)
     await asyncio.to_thread(webs[0].start)
     assert len(bo.entries) == 50
+
+
+class Proxy:
+    """A TCP proxy in front of PostgreSQL that can be cut."""
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._open: list[socket.socket] = []
+        self.is_cut = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._server.accept()
+                if self.is_cut:
+                    client.close()
+                    continue
+                server = socket.create_connection(self._target)
+                self._open += [client, server]
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError), source:
+            while data := source.recv(65536):
+                sink.sendall(data)
+
+    def cut(self) -> None:
+        self.is_cut = True
+        for end in self._open:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._open.clear()
+
+    def close(self) -> None:
+        self.cut()
+        self._server.close()
+
+
+async def test_while_postgresql_is_away_editing_goes_on(
+    stack: Stack, join: Join, studio: Studio, own_valkey: OwnValkey, tmp_path: Path
+) -> None:
+    """Changes reach the others, saved marks wait; once it is back everything is committed, in seconds."""
+    proxy = Proxy(stack.plan.ports["postgres"])
+    system_url = settings.DATABASE_SYSTEM_URL.replace(f":{stack.plan.ports['postgres']}/", f":{proxy.port}/")
+    web = Web(tmp_path / "web.log", VALKEY_URL=own_valkey.url, DATABASE_SYSTEM_URL=system_url)
+    await asyncio.to_thread(web.start)
+    try:
+        ada, bo = await join(web.ws_url, studio.board, studio.ada), await join(web.ws_url, studio.board, studio.bo)
+        await ada.put("before", 1)
+        await ada.saved()
+        proxy.cut()
+        for number in range(20):
+            await ada.put(str(number), number)
+        await bo.has("19", 19, timeout_s=2)
+        assert ada.committed < ada.frames_sent
+        proxy.is_cut = False
+        await ada.saved(timeout_s=5)
+    finally:
+        await asyncio.to_thread(web.end)
+        proxy.close()
 
 
 def _edit(studio: Studio, key: str) -> Any:

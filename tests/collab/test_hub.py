@@ -1,0 +1,124 @@
+"""The hub in this process, on the real PostgreSQL and Valkey: what time brings to open documents."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pycrdt
+import pytest
+from django.conf import settings
+
+from collab import hub as hubs
+from collab.errors import AccessLost, ShuttingDown, StaleEpoch
+from collab.hub import Hub
+from collab.ports import Grant
+from collab.protocol import Status, SyncUpdate
+from tests.collab.test_live import Out
+from tests.conftest import Stack, Studio
+
+
+@pytest.fixture
+async def hub(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
+    """A hub whose clock runs faster."""
+    for name, seconds in {"TICK_S": 0.05, "LOOK_S": 0.05, "IDLE_S": 0.2}.items():
+        monkeypatch.setattr(hubs, name, seconds)
+    made = Hub()
+    made.limits = replace(made.limits, grant_refresh_s=0.1)
+    await made.open()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def grant(studio: Studio) -> Grant:
+    return Grant(
+        studio.ada.pk, "Ada", "#d9480f", studio.workspace.pk, studio.board.pk, studio.board.epoch, "write", None
+    )
+
+
+def _updates(count: int) -> list[bytes]:
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    updates: list[bytes] = []
+    doc.observe(lambda event: updates.append(event.update))
+    for number in range(count):
+        doc.get("elements", type=pycrdt.Map)[str(number)] = number
+    return updates
+
+
+async def _until(test: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not test():  # noqa: ASYNC110 - what is waited for lies in the database
+            await asyncio.sleep(0.05)
+
+
+async def _write(hub: Hub, grant: Grant, count: int) -> None:
+    """Join, write `count` updates, each in a flush of its own, wait until all are saved, and leave."""
+    out = Out()
+    document, seat = await hub.join(grant, out, wants_status=True)
+    for update in _updates(count):
+        document.receive(seat, SyncUpdate(update))
+        document.flush()
+    await _until(lambda: out.messages(Status)[-1:] == [Status(count)])
+    document.leave(seat)
+
+
+def _rows(grant: Grant) -> int:
+    with psycopg.connect(settings.DATABASE_SYSTEM_URL) as connection:
+        row = connection.execute("SELECT count(*) FROM collab_update WHERE document_id = %s", [grant.document_id])
+        return int(row.fetchall()[0][0])
+
+
+async def test_an_idle_document_is_unloaded_and_compacted(hub: Hub, grant: Grant) -> None:
+    """Its memory is given back; who comes later finds it whole."""
+    await _write(hub, grant, 60)
+    await _until(lambda: not hub._documents)
+    await _until(lambda: _rows(grant) == 0)
+    document, _ = await hub.join(grant, Out(), wants_status=False)
+    assert document.room is not None
+    copy: pycrdt.Doc[Any] = pycrdt.Doc()
+    copy.apply_update(document.room.snapshot())
+    assert len(copy.get("elements", type=pycrdt.Map)) == 60
+
+
+async def test_a_long_journal_is_compacted_while_people_write(
+    hub: Hub, grant: Grant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above so many rows, without closing anything."""
+    monkeypatch.setattr(hubs, "COMPACT_ROWS", 20)
+    _, _ = await hub.join(grant, Out(), wants_status=False)
+    await _write(hub, grant, 40)
+    await _until(lambda: _rows(grant) < 20)
+
+
+async def test_an_expired_grant_is_closed(hub: Hub, grant: Grant) -> None:
+    """A right with an end holds until then."""
+    out = Out()
+    await hub.join(replace(grant, until=datetime.now(UTC) + timedelta(seconds=0.3)), out, wants_status=False)
+    await _until(lambda: isinstance(out.closed, AccessLost))
+
+
+async def test_a_newer_epoch_closes_the_old_room(hub: Hub, grant: Grant) -> None:
+    """Whoever sits there is told to open the document anew; an older grant is refused."""
+    out = Out()
+    await hub.join(grant, out, wants_status=False)
+    await hub.join(replace(grant, epoch=grant.epoch + 1), Out(), wants_status=False)
+    assert isinstance(out.closed, StaleEpoch)
+    with pytest.raises(StaleEpoch):
+        await hub.join(grant, Out(), wants_status=False)
+
+
+async def test_a_closing_hub_takes_nobody_in(stack: Stack, grant: Grant) -> None:
+    """Everybody is told to come back elsewhere, and what was written is committed."""
+    made = Hub()
+    await made.open()
+    out = Out()
+    document, seat = await made.join(grant, out, wants_status=False)
+    document.receive(seat, SyncUpdate(_updates(1)[0]))
+    await made.close()
+    assert isinstance(out.closed, ShuttingDown)
+    assert _rows(grant) == 1
+    with pytest.raises(ShuttingDown):
+        await made.join(grant, Out(), wants_status=False)
