@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from uuid import UUID
 
-from channels.db import database_sync_to_async  # type: ignore[import-untyped]  # Channels ships no types
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.utils.module_loading import import_string
 

