@@ -41,7 +41,7 @@ _POLL_S = 0.05  # how often the caller is asked whether the job is cancelled
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 # A model's process that died, or a server on its way down. A model that breaks each time must not be asked for ever.
 _PERHAPS_BROKEN = ("INTERNAL", "UNKNOWN", "CANCELLED")
-_TRIES_WHEN_BROKEN = 3
+_TRIES_WHEN_BROKEN = 5  # two of them go by until a dead model is noticed and Triton is started anew
 
 _CHANNEL = [
     ("grpc.max_send_message_length", -1),
@@ -237,7 +237,7 @@ class Client:
             except InferenceServerException as exc:
                 status = str(exc.status()).removeprefix("StatusCode.")
                 broken += status in _PERHAPS_BROKEN
-                if status == "UNAVAILABLE" and work.left_s() <= pause_s:
+                if status == "UNAVAILABLE" and work.left_s() <= 0:
                     raise TritonUnavailable from exc
                 if status == "DEADLINE_EXCEEDED":
                     raise InferenceTimeout(f"The model {work.model.name} did not finish in time.") from exc
@@ -246,7 +246,7 @@ class Client:
                         f"The model {work.model.name} failed: {exc.message()}", status=status
                     ) from exc
                 log.warning("inference.tile_retried", model=work.model.name, status=status, pause_s=pause_s)
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(min(pause_s, max(work.left_s(), 0.0)))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def _ask(self, work: _Run, tile: tiles.Tile) -> _Answer:

