@@ -1,6 +1,6 @@
 /** The board: the canvas, the studio's marks over it, the bar above, the panel beside. */
 import type { Me, Project } from "@atelier/sdk";
-import { Excalidraw, Footer, MainMenu } from "@excalidraw/excalidraw";
+import { Excalidraw, MainMenu } from "@excalidraw/excalidraw";
 import "@excalidraw/excalidraw/index.css";
 import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { type ChangeEvent, type DragEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
@@ -101,6 +101,7 @@ export function Board({ me, project, session, acts }: Props) {
         project={project}
         saved={session.saved}
         others={session.others}
+        undo={readOnly ? null : <UndoButtons session={session} controller={controller} />}
         readOnly={readOnly}
         panelOpen={panelOpen}
         onPanel={togglePanel}
@@ -134,9 +135,9 @@ export function Board({ me, project, session, acts }: Props) {
             }}
             renderTopRightUI={() =>
               readOnly ? null : (
-                <button type="button" className="button photo-button" onClick={pick} title="Add a photo (9)">
+                <button type="button" className="button photo-button" onClick={pick} aria-label="Add a photo" title="Add a photo (9)">
                   <Icon name="photo" size={16} />
-                  Photo
+                  <span>Photo</span>
                 </button>
               )
             }
@@ -148,9 +149,6 @@ export function Board({ me, project, session, acts }: Props) {
                 Keyboard shortcuts
               </MainMenu.Item>
             </MainMenu>
-            <Footer>
-              <UndoButtons session={session} controller={controller} />
-            </Footer>
           </Excalidraw>
           {controller !== null && api !== null && (
             <>

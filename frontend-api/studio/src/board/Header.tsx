@@ -1,5 +1,6 @@
 /** The bar over a board: where one is, whether it is saved, who else is here. */
 import type { Me, Project, SavedState } from "@atelier/sdk";
+import type { ReactNode } from "react";
 import { Link } from "../app/router";
 import { type Store, useStore } from "../app/store";
 import { Icon, Mark } from "../ui/Icon";
@@ -12,6 +13,7 @@ interface Props {
   project: Project | null;
   saved: Store<SavedState>;
   others: Store<readonly Other[]>;
+  undo: ReactNode;
   readOnly: boolean;
   panelOpen: boolean;
   onPanel: () => void;
@@ -19,7 +21,7 @@ interface Props {
   onHelp: () => void;
 }
 
-export function Header({ me, name, project, saved, others, readOnly, panelOpen, onPanel, onShare, onHelp }: Props) {
+export function Header({ me, name, project, saved, others, undo, readOnly, panelOpen, onPanel, onShare, onHelp }: Props) {
   return (
     <header className="board-bar">
       <Link href="/" className="brand" aria-label="Atelier, your projects" title="Your projects">
@@ -40,6 +42,7 @@ export function Header({ me, name, project, saved, others, readOnly, panelOpen, 
       </nav>
       <SavedBadge saved={saved} />
       {readOnly && <span className="badge">View only</span>}
+      {undo}
       <div className="spacer" />
       <People me={me} others={others} />
       <button type="button" className="button" onClick={onShare}>

@@ -19,6 +19,9 @@ export class ExcalidrawScene implements Scene {
   }
 
   mutate(element: SceneElement, changes: Record<string, unknown>): void {
+    for (const [key, value] of Object.entries(changes)) {
+      if (value === undefined) delete (element as unknown as Record<string, unknown>)[key]; // mutateElement passes it over
+    }
     mutateElement(element as unknown as Mutable, changes as never);
   }
 

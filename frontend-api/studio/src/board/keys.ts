@@ -15,7 +15,11 @@ export function useBoardKeys(controller: Controller | null, { pick, help, toggle
   useEffect(() => {
     if (controller === null) return;
     const keydown = (event: KeyboardEvent) => {
-      if (isTyping(event.target) || document.querySelector("dialog[open]") !== null) return;
+      if (document.querySelector("dialog[open]") !== null) {
+        event.stopImmediatePropagation(); // Excalidraw would take Escape from the dialog
+        return;
+      }
+      if (isTyping(event.target)) return;
       const action = actionOf(event);
       if (action === undefined) {
         if (!MODIFIERS.has(event.key)) controller.keyGesture();

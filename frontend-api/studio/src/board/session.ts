@@ -16,6 +16,8 @@ const PUSH_INTERVAL_MS = 50;
 /** A long stroke is written whole each time: the longer it is, the rarer. */
 const LONGEST_INTERVAL_MS = 400;
 const OFFLINE_PROBE_MS = 2_500;
+const FIRST_VISIT_WAIT_MS = 2_500;
+const FRAME_MS = 16;
 
 export function databaseName(document: Document, me: Me): string {
   return `atelier/${document.id}/${me.id}/${document.epoch}`;
@@ -46,6 +48,7 @@ export class BoardSession {
   private pushTimer: ReturnType<typeof setTimeout> | undefined;
   private pulling = false;
   private lastPush = 0;
+  private lastPull = 0;
   private destroyed = false;
 
   constructor(
@@ -67,9 +70,11 @@ export class BoardSession {
       },
       onClosed: (closed) => void this.end(closed),
     });
-    const stored = this.persistence.whenSynced.then(() => undefined);
     const synced = new Promise<void>((resolve) => this.connection.provider.once("sync", () => resolve()));
-    this.ready = Promise.race([stored.catch(() => synced), synced]);
+    const waited = new Promise<void>((resolve) => setTimeout(resolve, FIRST_VISIT_WAIT_MS));
+    // A first visit has no copy yet: better a moment's wait for the server than an empty board that fills up.
+    const stored = this.persistence.whenSynced.then(() => (this.elements.size > 0 ? undefined : waited));
+    this.ready = Promise.race([stored.catch(() => waited), synced]);
     this.connection.connect();
     window.addEventListener("offline", this.onOffline);
     window.addEventListener("online", this.onOnline);
@@ -142,15 +147,17 @@ export class BoardSession {
     return Math.min(LONGEST_INTERVAL_MS, Math.max(PUSH_INTERVAL_MS, points * 0.8));
   }
 
-  /** Others' changes are shown once a frame, however many come; a hidden page has no frames. */
+  /** Others' changes are shown at once, and under load once a frame however many come; a hidden page has no frames. */
   private pullSoon(): void {
     if (this.pulling) return;
     this.pulling = true;
     const pull = () => {
       this.pulling = false;
+      this.lastPull = performance.now();
       if (!this.destroyed) this.binding?.pull();
     };
     if (globalThis.document.hidden) setTimeout(pull, 100);
+    else if (performance.now() - this.lastPull > FRAME_MS) queueMicrotask(pull);
     else requestAnimationFrame(pull);
   }
 
