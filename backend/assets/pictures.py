@@ -4,6 +4,7 @@ Nothing here trusts a name or a declared type: the first bytes and the decoder d
 look at the header alone, so that a small file that claims a billion pixels costs nothing (decompression bomb).
 """
 
+import logging
 import os
 import threading
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _NO_LIMIT_PX = 10_000_000  # what libvips takes as "any size"
 _CUT_OFF = "The picture is truncated or damaged: its data can't be read to the end."
 _METADATA = ("exif-data", "xmp-data", "iptc-data", "icc-profile-data")
 
+logging.getLogger("pyvips").setLevel(logging.WARNING)  # it tells each step of each picture
 pyvips.cache_set_max(0)  # files are read once: a cache of operations would only hold their memory
 # At most this many pictures are decoded at once in a process, whatever the number of requests and jobs.
 _decoding = threading.BoundedSemaphore(4)

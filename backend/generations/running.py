@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,9 @@ log = structlog.get_logger()
 _DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 _PASSING = (PartUnavailable, InferenceTimeout, ContentVanished)
 _TELL_EVERY_S = 0.1
+PATIENCE_S = 30.0  # longer than PostgreSQL or S3 takes to start again
+_TIMES_THE_ESTIMATE = 10.0  # how much longer than estimated a large picture may take, for jobs share the model
+T = TypeVar("T")
 
 
 class LeaseLost(Exception):
@@ -91,13 +94,8 @@ def _shown(exc: BaseException) -> dict[str, str]:
 
 
 def _make(claim: Claim, lease: Lease) -> None:
-    with tenancy.acting(workspace_id=claim.workspace_id):
-        job = Job.objects.get(pk=claim.job_id)
-        source = assets.ref(job.input_asset_id) if job.input_asset_id else None
-        live.publish(ids.show("prj", job.project_id), "job", present(job))
-    if source is None:
-        raise InputGone("The asset that the job was to work on is no longer there.")
-    pixels, alpha = _read(source)
+    job, source = _load(claim)
+    pixels, alpha = _patiently(lease, lambda: _read(source))
     _give_connections_back()  # the network takes seconds to minutes
     task = TASKS[job.task]
     made = client.run(
@@ -106,12 +104,9 @@ def _make(claim: Claim, lease: Lease) -> None:
         task.parameters.model_validate(job.parameters),
         on_progress=_progress_of(job, lease),
         cancelled=lease.lost.is_set,
-        timeout_s=settings.JOB_RUN_TIMEOUT_S,
+        timeout_s=max(settings.JOB_RUN_TIMEOUT_S, _TIMES_THE_ESTIMATE * job.estimate_us / 1e6),
     )
     result = results.encode(made.picture, alpha)
-    _stage(lease, result)
-    results.write(claim.workspace_id, result)
-    compute_us = round(made.compute_s * 1e6)
     provenance = Provenance(
         parent_id=source.id,
         job_id=job.id,
@@ -122,10 +117,41 @@ def _make(claim: Claim, lease: Lease) -> None:
         model_digest=made.model_digest,
         dtype=made.dtype,
         parameters=job.parameters,
-        compute_us=compute_us,
+        compute_us=round(made.compute_s * 1e6),
     )
-    _publish(claim, source, result, provenance)
+    _patiently(lease, lambda: _keep(lease, source, result, provenance))
     log.info("job.succeeded", job_id=ids.show("job", job.id), compute_s=made.compute_s, tiles=made.tiles)
+
+
+def _load(claim: Claim) -> tuple[Job, AssetRef]:
+    with tenancy.acting(workspace_id=claim.workspace_id):
+        job = Job.objects.get(pk=claim.job_id)
+        source = assets.ref(job.input_asset_id) if job.input_asset_id else None
+        live.publish(ids.show("prj", job.project_id), "job", present(job))
+    if source is None:
+        raise InputGone("The asset that the job was to work on is no longer there.")
+    return job, source
+
+
+def _patiently(lease: Lease, work: Callable[[], T]) -> T:
+    """Do `work`, again and again through the restart of a part, for what was computed is dear."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return work()
+        except (*_DATABASE_AWAY, PartUnavailable, ContentVanished) as exc:
+            if lease.lost.is_set() or time.monotonic() > deadline:
+                raise
+            log.warning("job.part_away", job_id=ids.show("job", lease.claim.job_id), error=type(exc).__name__)
+            _give_connections_back()
+            lease.lost.wait(0.5)
+
+
+def _keep(lease: Lease, source: AssetRef, result: Result, made: Provenance) -> None:
+    """Write and publish. Safe to repeat, also after a commit whose answer got lost: the fence then says LeaseLost."""
+    _stage(lease, result)
+    results.write(lease.claim.workspace_id, result)
+    _publish(lease.claim, source, result, made)
 
 
 def _read(source: AssetRef) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:

@@ -273,7 +273,7 @@ def test_stream_tells_what_happens(studio: Studio, api: Api, live_api: LiveApi) 
     """Bo sees Ada's photo arrive, her job queued and running with progress, and its result."""
     client = api(studio.ada)
     with following(live_api(studio.bo), studio) as events:
-        asset_id = picture(client, studio, photo(600, 400))
+        asset_id = picture(client, studio, photo(300, 200))
         job = submit(client, studio, asset_id).json()
         seen = []
         for kind, data in events:

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
 from backend.assets import results, storage
+from backend.assets.content import ContentVanished
 from backend.assets.errors import StorageUnavailable
 from backend.assets.models import Asset
 from backend.core import ids, tenancy
@@ -193,11 +194,52 @@ def test_passing_fault_waits_and_tries_again(
         raise fault
 
     with monkeypatch.context() as broken:
+        broken.setattr(running, "PATIENCE_S", 0.0)
         broken.setattr(results, "write", away)
         running.run(take(job))
     assert fresh(job).finished_at is None
     assert reached(client, ids.show("job", job.id), {"succeeded"}, within_s=30)["state"] == "succeeded"
     assert (effects(job), fresh(job).attempt, fresh(job).losses) == ((1, 1), 2, 0)
+
+
+@pytest.mark.parametrize(
+    "fault", [StorageUnavailable(), OperationalError(), ContentVanished()], ids=["s3", "database", "content"]
+)
+def test_what_was_computed_outlasts_a_restart(
+    studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """A part that is away for a moment when the result is written costs a moment, not the compute."""
+    job = held_job(studio, picture(api(studio.ada), studio))
+    faults = [fault, fault]
+    written = results.write
+
+    def away_twice(*args: Any) -> None:
+        written(*args)
+        if faults:
+            raise faults.pop()
+
+    monkeypatch.setattr(results, "write", away_twice)
+    running.run(take(job))
+    assert (fresh(job).state, fresh(job).attempt, effects(job)) == ("succeeded", 1, (1, 1))
+
+
+def test_commit_whose_answer_got_lost_counts_once(studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the connection breaks after the commit, the next try finds the job ended and changes nothing."""
+    job = held_job(studio, picture(api(studio.ada), studio))
+    published = running._publish
+    faults = [OperationalError()]
+
+    def publish_then_break(*args: Any) -> None:
+        published(*args)
+        if faults:
+            raise faults.pop()
+
+    monkeypatch.setattr(running, "_publish", publish_then_break)
+    running.run(take(job))
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        made = Asset.objects.get(lineage__job_id=job.id)
+    assert (fresh(job).state, effects(job)) == ("succeeded", (1, 1))
+    assert storage.exists(storage.content_key(studio.workspace.id, made.sha256))
 
 
 def test_fault_that_does_not_pass_fails_in_the_end(studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
