@@ -22,34 +22,50 @@ from backend.core.errors import AppError, Conflict, Gone, InvalidInput, PartUnav
 
 
 class UploadIncomplete(Conflict):
+    """PUT the bytes to the upload's address, then finish it again."""
+
     code, title = "upload_incomplete", "The file's bytes have not arrived"
 
 
 class UploadExpired(Gone):
+    """Start a new upload and PUT the bytes again."""
+
     code, title = "upload_expired", "This upload has expired"
 
 
 class UploadTooLarge(TooLarge):
+    """Make the file smaller; `max_bytes` is the limit."""
+
     code, title = "upload_too_large", "The file is larger than the limit"
 
 
 class TooManyPixels(TooLarge):
+    """Reduce the picture; `max_pixels` is the limit of width times height."""
+
     code, title = "too_many_pixels", "The picture has more pixels than the limit"
 
 
 class UnsupportedPicture(Unsupported):
+    """Save it as JPEG, PNG or WebP; `seen` says what the content is, whatever its name says."""
+
     code, title = "unsupported_picture", "This kind of picture is not supported"
 
 
 class UploadEmpty(InvalidInput):
+    """Choose a file that has content."""
+
     code, title = "upload_empty", "The file is empty"
 
 
 class UploadMismatch(InvalidInput):
+    """The bytes changed on their way: start a new upload."""
+
     code, title = "upload_mismatch", "The bytes are not those that were announced"
 
 
 class PictureBroken(InvalidInput):
+    """The file is cut off or damaged: export it again, then start a new upload."""
+
     code, title = "picture_broken", "The picture is damaged"
 
 
