@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
+import psutil
+
 from backend.embedded import children
 from backend.embedded.children import Command
 from backend.embedded.parts import PARTS, STEPS, Part, Step, is_outer, settings
@@ -149,7 +151,7 @@ class _Keeper(threading.Thread):
             began = time.monotonic()
             try:
                 why = self._run_once()
-            except (StackError, OSError, subprocess.SubprocessError) as exc:
+            except (StackError, OSError, subprocess.SubprocessError, psutil.Error) as exc:
                 why = str(exc)
             if self._supervisor.is_stopping():
                 return

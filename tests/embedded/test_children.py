@@ -150,7 +150,8 @@ def test_a_step_is_killed_when_the_stack_stops(plan: Plan) -> None:
 def test_a_child_knows_its_part(plan: Plan) -> None:
     """The marks by which it is found again."""
     child = children.start(plan, "toy", SLEEP, dies_by=signal.SIGKILL)
-    marks = psutil.Process(child.pid).environ()
+    while not (marks := psutil.Process(child.pid).environ()):  # empty in the moment when it becomes the program
+        time.sleep(0.01)
     assert (marks["ATELIER_PART"], marks["ATELIER_VAR"]) == ("toy", str(plan.var))
     assert os.getsid(child.pid) == child.pid
     children.stop(child, by=signal.SIGTERM, grace_s=5)
