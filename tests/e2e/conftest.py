@@ -38,7 +38,7 @@ class Seat:
     def open_board(self, document_id: str) -> None:
         self.open(f"/d/{document_id}")
         self.expect_state("saved")
-        self.page.wait_for_function("document.querySelector('[data-testid=board]')?.textContent.length > 6")
+        expect(self.page.get_by_test_id("board")).to_contain_text("Board: ")
 
     def expect_state(self, state: str) -> None:
         """Wait until the badge says saving, saved or offline."""

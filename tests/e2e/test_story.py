@@ -78,7 +78,7 @@ def test_both_edit_while_bo_is_offline_and_both_see_both(ada: Seat, bo: Seat) ->
 
 def test_a_reload_while_offline_keeps_the_edits(ada: Seat, bo: Seat) -> None:
     """The shell comes from the service worker, the document from IndexedDB; the edits arrive later."""
-    bo.page.evaluate("navigator.serviceWorker.ready")
+    bo.page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
     ada.draw("r", (300, 200), (420, 300))
     bo.expect_board("1 rectangle")
     bo.context.set_offline(True)
@@ -147,10 +147,7 @@ def test_suggestions_change_after_an_act(ada: Seat) -> None:
     expect(ada.suggestions().filter(has_text="Rectangle")).to_have_count(1)
     before = ada.suggestions().all_inner_texts()
     ada.draw("r", (300, 200), (420, 300))
-    ada.page.wait_for_function(
-        "before => [...document.querySelectorAll('.suggestion')].map((e) => e.innerText).join() !== before",
-        arg=",".join(before),
-    )
+    expect(ada.suggestions()).not_to_have_text(before, use_inner_text=True)
     for text in ada.suggestions().all_inner_texts():
         assert len(text.splitlines()) == 2
 
