@@ -26,9 +26,10 @@ from pydantic import BaseModel
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
 from backend.core import trace
-from inference import tiles
+from inference import mending, tiles
 from inference.contracts import TASKS, task_named
 from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout, InvalidPicture, TritonUnavailable
+from inference.mending import Mask
 from inference.models import MODELS, Model
 from inference.tiles import Picture
 
@@ -71,6 +72,7 @@ class Result:
 @dataclass(frozen=True, slots=True)
 class _Answer:
     picture: Picture
+    doubt: Mask
     compute_s: float
     digest: str
     dtype: str
@@ -165,9 +167,13 @@ class Client:
                     raise InferenceCancelled
                 _report(work, on_progress, wait_s=_POLL_S)
             _report(work, on_progress, wait_s=0.001)
-            return future.result()
+            result, doubt = future.result()
         finally:
             future.cancel()  # of no effect on one that is done; else it cancels the gRPC requests at once
+        if doubt.any():
+            log.warning("inference.mended", model=result.model, pixels=int(np.count_nonzero(doubt)))
+            mending.mend(picture, result.picture, doubt, scale=work.model.scale)
+        return result
 
     def ready(self, timeout_s: float) -> bool:
         """As the module's `ready`."""
@@ -184,11 +190,12 @@ class Client:
     def _submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    async def _picture(self, work: _Run) -> Result:
+    async def _picture(self, work: _Run) -> tuple[Result, Mask]:
         model, picture = work.model, work.picture
         height, width = picture.shape[:2]
         plan = tiles.plan(width=width, height=height, tile_px=model.tile_px, halo_px=model.halo_px)
         canvas = np.empty((height * model.scale, width * model.scale, 3), np.uint8)
+        doubt = np.zeros((height, width), np.uint8)
         waiting, answers = iter(plan), list[_Answer]()
 
         async def take_turns() -> None:
@@ -200,6 +207,7 @@ class Client:
                 finally:
                     self._places.release()
                 tiles.place(canvas, tile, answer.picture, scale=model.scale)
+                tiles.place(doubt, tile, answer.doubt, scale=1)
                 answers.append(answer)
                 work.progress.put((len(answers), len(plan)))
 
@@ -211,7 +219,7 @@ class Client:
             raise group.exceptions[0] from group.exceptions[0].__cause__
         if len({(answer.digest, answer.dtype) for answer in answers}) != 1:
             raise InferenceFailed("The model was replaced in the middle of the run. Run it again.")
-        return Result(
+        result = Result(
             picture=canvas,
             compute_s=sum(answer.compute_s for answer in answers),
             model=model.name,
@@ -220,6 +228,7 @@ class Client:
             dtype=answers[0].dtype,
             tiles=len(plan),
         )
+        return result, doubt
 
     async def _place(self, work: _Run) -> None:
         try:
@@ -260,7 +269,8 @@ class Client:
             client_timeout=max(work.left_s(), 0.001),
         )
         report = json.loads(answer.as_numpy("REPORT").tobytes())
-        return _Answer(answer.as_numpy("RESULT"), report["compute_s"], report["digest"], report["dtype"])
+        result, doubt = answer.as_numpy("RESULT"), answer.as_numpy("DOUBT")
+        return _Answer(result, doubt, report["compute_s"], report["digest"], report["dtype"])
 
 
 def _input(name: str, value: np.ndarray[Any, Any], datatype: str) -> triton.InferInput:

@@ -34,6 +34,7 @@ input [
 ]
 output [
   {{ name: "RESULT" data_type: TYPE_UINT8 dims: [ -1, -1, 3 ] }},
+  {{ name: "DOUBT" data_type: TYPE_UINT8 dims: [ -1, -1 ] }},
   {{ name: "REPORT" data_type: TYPE_UINT8 dims: [ -1 ] }}
 ]
 instance_group [ {{ kind: {kind} count: 1 }} ]

@@ -69,12 +69,17 @@ def _shares(length: int, longest: int) -> Iterator[Span]:
 
 
 def cut(picture: Picture, tile: Tile) -> Picture:
-    """The tile with its halo, (h, w, 3), contiguous."""
+    """The tile with its halo, (h, w, …), contiguous."""
     outer = picture[tile.outer_rows.start : tile.outer_rows.stop, tile.outer_columns.start : tile.outer_columns.stop]
     return np.ascontiguousarray(outer)
 
 
 def place(canvas: Picture, tile: Tile, answer: Picture, *, scale: int) -> None:
     """Write the network's answer for `cut(picture, tile)`, which comes without the halo, into `canvas`."""
+    area(canvas, tile, scale=scale)[...] = answer
+
+
+def area(canvas: Picture, tile: Tile, *, scale: int) -> Picture:
+    """The tile's own part of a canvas that is `scale` times the picture: a view."""
     rows = slice(tile.rows.start * scale, tile.rows.stop * scale)
-    canvas[rows, tile.columns.start * scale : tile.columns.stop * scale] = answer
+    return canvas[rows, tile.columns.start * scale : tile.columns.stop * scale]

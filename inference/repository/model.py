@@ -1,7 +1,8 @@
 """Hides the network behind Triton's Python backend: one tile in, one tile out, by DLPack.
 
 In: PICTURE (H, W, 3) uint8 RGB; HALO (4,) int32, the rows and columns that are only context: top, bottom, left, right.
-Out: RESULT (scale·h, scale·w, 3) uint8 RGB without the halo; REPORT, JSON as uint8: compute_s, digest, dtype.
+Out: RESULT (scale·h, scale·w, 3) uint8 RGB without the halo; DOUBT (h, w) uint8, 1 where it is not to be believed;
+REPORT, JSON as uint8: compute_s, digest, dtype.
 DLPack and JSON as bytes, since this backend's own arrays are numpy 1's and arrive empty under numpy 2.
 """
 
@@ -69,10 +70,10 @@ class TritonPythonModel:
         began = time.perf_counter()
         outcome = "done"
         try:
-            result = self._run(request)
+            result, doubt = self._run(request)
             compute_s = time.perf_counter() - began
             report = {"compute_s": compute_s, "digest": self._digest, "dtype": self._dtype}
-            tensors = [_tensor("RESULT", result), _tensor("REPORT", _as_bytes(report))]
+            tensors = [_tensor("RESULT", result), _tensor("DOUBT", doubt), _tensor("REPORT", _as_bytes(report))]
             return pb_utils.InferenceResponse(output_tensors=tensors)
         except (Refused, NotFinite) as exc:
             outcome = "refused"  # the client does not ask again for what would fail again
@@ -94,7 +95,7 @@ class TritonPythonModel:
             )
             self._idle.free()
 
-    def _run(self, request: Any) -> torch.Tensor:
+    def _run(self, request: Any) -> tuple[torch.Tensor, torch.Tensor]:
         def check() -> None:
             if request.is_cancelled():
                 raise Cancelled
@@ -108,8 +109,8 @@ class TritonPythonModel:
             raise Refused(
                 f"a tile is (height, width, 3) and larger than its halo, not {tuple(picture.shape)} with {halo}"
             )
-        result: torch.Tensor = self._network.run(picture, (top, bottom, left, right), check)
-        return result
+        result, doubt = self._network.run(picture, (top, bottom, left, right), check)
+        return result, doubt
 
 
 class _Idle:

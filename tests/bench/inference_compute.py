@@ -35,8 +35,8 @@ def bare(span: Span, picture: tiles.Picture, *, tile_px: int = SPAN_X2.tile_px) 
     height, width = picture.shape[:2]
     canvas = np.empty((height * span.scale, width * span.scale, 3), np.uint8)
     for tile in tiles.plan(width=width, height=height, tile_px=tile_px, halo_px=SPAN_X2.halo_px):
-        answer = span.run(torch.from_numpy(tiles.cut(picture, tile)), tile.halo).numpy()
-        tiles.place(canvas, tile, answer, scale=span.scale)
+        answer, _doubt = span.run(torch.from_numpy(tiles.cut(picture, tile)), tile.halo)
+        tiles.place(canvas, tile, answer.numpy(), scale=span.scale)
     return canvas
 
 

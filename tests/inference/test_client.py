@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import tritonclient.grpc as grpc  # type: ignore[import-untyped]  # the package ships no types
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
@@ -148,7 +149,9 @@ def test_model_refuses_bad_tiles(client: Client, triton: Triton, shape: tuple[in
 
 
 def test_cancel_frees_the_model(client: Client, photograph: Picture, triton: Triton) -> None:
-    """The caller is free at once, the model within a block of the network: the next run does not wait for a tile."""
+    """The caller is free at once, the model within a block of the network: the next run waits for less than a tile."""
+    usual = _enhance(client, photograph)
+    tile_s = usual.compute_s / usual.tiles
     called: list[float] = []
     asked = _after(8)
 
@@ -159,8 +162,8 @@ def test_cancel_frees_the_model(client: Client, photograph: Picture, triton: Tri
     with pytest.raises(InferenceCancelled):
         _enhance(client, photograph, cancelled=cancelled)
     assert time.monotonic() - called[-1] < 0.2
-    small = _enhance(client, np.zeros((8, 8, 3), np.uint8))
-    assert time.monotonic() - called[-1] < 0.5 + small.compute_s
+    _enhance(client, np.zeros((8, 8, 3), np.uint8))
+    assert time.monotonic() - called[-1] < 0.4 + tile_s  # two tiles were in flight
     assert '"outcome": "cancelled"' in triton.log.read_text()
 
 
@@ -174,11 +177,20 @@ def test_cancel_touches_no_other_run(client: Client, photograph: Picture) -> Non
     assert np.abs(kept.result().picture.astype(int) - _enhance(client, part).picture).max() <= 1
 
 
+def test_wild_spots_are_mended(client: Client, span: Span) -> None:
+    """Where the network diverges the caller gets the interpolated picture, whatever the tiles."""
+    stripes = np.zeros((300, 300, 3), np.uint8)
+    stripes[100:200:2] = 255
+    result = _enhance(client, stripes).picture
+    assert np.abs(result.astype(int) - quality.enhanced(span, stripes)).max() <= 2
+    assert np.abs(result.astype(int) - quality.bicubic(stripes))[220:380].max() <= 1
+
+
 @pytest.mark.slow
 def test_survives_kill_9_of_triton(client: Client, photograph: Picture, triton: Triton) -> None:
     """Triton dies in the middle of a run and is started again: the run ends well, some seconds later."""
     expected = _enhance(client, photograph).picture
-    died = threading.Event()
+    died, orphans = threading.Event(), triton.models()
 
     def die_once(done: int, total: int) -> None:
         if not died.is_set():
@@ -188,6 +200,7 @@ def test_survives_kill_9_of_triton(client: Client, photograph: Picture, triton: 
 
     result = _enhance(client, photograph, on_progress=die_once)
     assert died.is_set()
+    assert not [pid for pid in orphans if psutil.pid_exists(pid)]
     assert np.abs(result.picture.astype(int) - expected).max() <= 1
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference import tiles
+from inference import mending, tiles
 from inference.models import SPAN_X2
 from inference.networks import NotFinite, weights
 from inference.networks.span import RADIUS, Span
@@ -72,9 +72,12 @@ def test_tiled_equals_untiled(span: Span, width: int, height: int, tile_px: int,
     y, x = np.random.default_rng(seed).integers(0, 380, 2)
     picture = np.ascontiguousarray(quality.photograph("astronaut")[y : y + height, x : x + width])
     canvas = np.zeros((2 * height, 2 * width, 3), np.uint8)
+    doubt = np.zeros((height, width), np.uint8)
     for tile in tiles.plan(width=width, height=height, tile_px=tile_px, halo_px=SPAN_X2.halo_px):
-        answer = span.run(torch.from_numpy(tiles.cut(picture, tile)), tile.halo).numpy()
-        tiles.place(canvas, tile, answer, scale=2)
+        answer, doubts = span.run(torch.from_numpy(tiles.cut(picture, tile)), tile.halo)
+        tiles.place(canvas, tile, answer.numpy(), scale=2)
+        tiles.place(doubt, tile, doubts.numpy(), scale=1)
+    mending.mend(picture, canvas, doubt, scale=2)
     whole = quality.enhanced(span, picture)
     assert np.abs(canvas.astype(int) - whole).max() <= 1
 
@@ -96,6 +99,24 @@ def test_bfloat16_is_as_good(tmp_path: Path, span: Span) -> None:
     small = quality.reduced(picture)
     full_db = quality.psnr_y_db(picture, quality.enhanced(span, small))
     assert quality.psnr_y_db(picture, quality.enhanced(short, small)) > full_db - 0.1
+
+
+def test_a_wild_spot_is_mended(span: Span) -> None:
+    """The spoon's rim makes the network run wild: there the result is bicubic, elsewhere it is the network's."""
+    picture = quality.photograph("coffee")[200:310, 340:450]
+    raw, doubt = (tensor.numpy() for tensor in span.run(torch.from_numpy(picture.copy())))
+    mended = quality.enhanced(span, picture)
+    spot = doubt.repeat(2, axis=0).repeat(2, axis=1) == 1
+    assert np.abs(raw.astype(int) - quality.bicubic(picture))[spot].mean() > 40
+    assert np.abs(mended.astype(int) - quality.bicubic(picture))[spot].max() <= 1
+    assert (mended == raw).mean() > 0.8
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "rocket", "flower", "china"])
+def test_photographs_are_believed(span: Span, name: str) -> None:
+    """What is no wild spot is left to the network."""
+    _, doubt = span.run(torch.from_numpy(quality.photograph(name)[:200, :200].copy()))
+    assert not doubt.any()
 
 
 def test_check_stops_the_network(span: Span) -> None:
