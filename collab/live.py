@@ -265,14 +265,14 @@ class LiveDocument:
     def _take_remote(self, update: bytes, person_id: UUID | None, *, ours: bool = False) -> bool:
         """Whether we hold it now. `ours`: nobody vouches that it is committed, so we see to it."""
         try:
-            integrated = self._room.apply(update).integrated
+            news = self._room.apply(update).news
         except RoomBroken:
             self._wire.broken(self)
             return False
         except AppError as exc:
             log.warning("collab.remote_update_refused", document_id=str(self.document_id), code=exc.code)
             return False
-        if integrated:
+        if news:  # also what waits for its causes: nobody would send it to the clients when they arrive
             self._gather(_Entry(update, None, person_id, ours=ours))
         return True
 

@@ -20,7 +20,7 @@ MAX_MERGED = 256  # merge_updates is quadratic: 256 small updates take well unde
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an update did. Neither: the document knew all of it."""
+    """What an update did. Neither: the document knew all of it, or it waits already."""
 
     integrated: bool  # the document shows something new
     pending: bool  # some of it waits for causes that have not arrived
@@ -61,7 +61,7 @@ class Room:
         return self._take(update)
 
     def _take(self, update: bytes) -> Applied:
-        if update == EMPTY_UPDATE:
+        if update == EMPTY_UPDATE or update in self._waiting:
             return Applied(integrated=False, pending=False)
         self._apply(update)
         # Mostly the library saw exactly what came; anything else may be in part what is known, or wait in part.

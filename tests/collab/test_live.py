@@ -214,6 +214,20 @@ async def test_what_a_dead_process_left_is_journalled_by_us(table: Table) -> Non
     assert [row.data for row in table.wire.appends[0].rows] == [edit.update]
 
 
+async def test_what_arrives_before_its_cause_reaches_the_clients_too(table: Table) -> None:
+    """A message between processes was lost: when what it said comes by the journal, clients have all."""
+    _, out = table.sit()
+    first, second = table.edit(), table.edit()
+    table.document.hear(peers.Flush(ids.new_id(), 2, True, None, second.update))
+    table.document.hear(peers.Flush(ids.new_id(), 2, True, None, second.update))
+    table.document.flush()
+    table.document.take_committed(first.update)
+    table.document.flush()
+    sent = [message.update for message in out.messages(SyncUpdate)]
+    assert sent == [second.update, first.update]
+    assert Room(sent).state_vector() == table.doc.get_state()
+
+
 async def test_a_hello_is_answered_and_asked_back(table: Table) -> None:
     """Who lacks something gets it; who has more is asked for it."""
     ada, _ = table.sit()
