@@ -49,7 +49,7 @@ export function Header({ me, name, project, saved, others, undo, readOnly, panel
         <Icon name="people" size={16} />
         Members
       </button>
-      <button type="button" className="icon-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={onHelp}>
+      <button type="button" className="icon-button help-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={onHelp}>
         <Icon name="help" />
       </button>
       <ThemeToggle />

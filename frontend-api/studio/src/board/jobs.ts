@@ -23,7 +23,9 @@ export class Jobs {
   async enhance(assetId: string, elementId: string): Promise<void> {
     const order = { input_asset_id: assetId, document_id: this.documentId, element_id: elementId };
     try {
-      this.onJob(await submitEnhance(this.projectId, order, crypto.randomUUID()));
+      const job = await submitEnhance(this.projectId, order, crypto.randomUUID());
+      // An event may have overtaken the answer: it knows more.
+      if (!this.live.get().some((other) => other.id === job.id)) this.onJob(job);
     } catch (error) {
       toastError(error);
     }
