@@ -40,27 +40,27 @@ test-python:
 	$(QUIET_THREADS) $(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term --durations=10)
 
 test-studio:
-	$(NPM) run test
+	@$(NPM) run test
 
 lint: install-test ## Style, types, import rules, the studio's types, missing migrations, the API's snapshot
-	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-style lint-types lint-imports lint-studio lint-django
+	@$(MAKE) --no-print-directory -k -j2 --output-sync=target lint-style lint-types lint-imports lint-studio lint-django
 
 lint-style:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
 lint-types:
-	$(NOWHERE) .venv/bin/mypy
+	@echo mypy; $(NOWHERE) .venv/bin/mypy
 
 lint-imports:
 	PYTHONPATH=. .venv/bin/lint-imports
 
 lint-studio:
-	$(NPM) run lint
+	@echo tsc; $(NPM) run lint
 
 lint-django:
-	$(NOWHERE) $(PYTHON) -W ignore:Got:RuntimeWarning manage.py makemigrations --check --dry-run
-	$(NOWHERE) $(PYTHON) manage.py openapi | diff -q - frontend-api/openapi.json
+	@echo makemigrations --check; $(NOWHERE) $(PYTHON) -W ignore:Got:RuntimeWarning manage.py makemigrations --check --dry-run
+	@echo openapi.json; $(NOWHERE) $(PYTHON) manage.py openapi | diff -q - frontend-api/openapi.json
 
 bench: install-test ## Measure: NAME=… for one (without: their names), QUICK=1 for a short go
 	@$(QUIET_THREADS) $(PYTHON) -m tests.bench $(NAME)
