@@ -351,7 +351,7 @@ export interface paths {
         };
         /**
          * Follow Project
-         * @description What happens in the project, as it happens: `event:` is job, asset, suggestions, member or document, `data:` is JSON.
+         * @description What happens in the project, as it happens. `event:` is job, asset, suggestions, member, document; `data:` JSON.
          *
          *     Nothing is kept: after a reconnect read what you show again. Ends when your access does.
          */
