@@ -15,7 +15,7 @@ import redis
 import structlog
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from ninja import Router
 from psycopg_pool import PoolTimeout
 
@@ -35,9 +35,7 @@ _ACCESS_CHANNEL = "collab:access"
 class Stream(StreamingHttpResponse):
     """Never buffered or compressed on its way."""
 
-    def __init__(
-        self, request: HttpRequest, person_id: uuid.UUID, project_id: uuid.UUID, workspace_id: uuid.UUID
-    ) -> None:
+    def __init__(self, person_id: uuid.UUID, project_id: uuid.UUID, workspace_id: uuid.UUID) -> None:
         super().__init__(_events(person_id, project_id, workspace_id), content_type="text/event-stream")
         self["Cache-Control"] = "no-store"
         self["X-Accel-Buffering"] = "no"
@@ -55,7 +53,7 @@ def follow_project(request: Request, project_id: ProjectId) -> Stream:
     Nothing is kept: after a reconnect read what you show again. Ends when your access does.
     """
     project = access_project(request.person_id, project_id, Act.READ)
-    return Stream(request, request.person_id, project_id, project.workspace_id)
+    return Stream(request.person_id, project_id, project.workspace_id)
 
 
 async def _events(person_id: uuid.UUID, project_id: uuid.UUID, workspace_id: uuid.UUID) -> AsyncIterator[bytes]:

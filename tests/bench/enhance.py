@@ -31,7 +31,7 @@ from tests.bench import inference_quality as quality
 from tests.bench.inference_compute import bare
 
 WHOLE_BAR_S, ADDED_BAR_MS = 2.5, 150.0
-RUNS = 4 if os.environ.get("QUICK") else 20
+RUNS = 8 if os.environ.get("QUICK") else 20
 
 
 @contextmanager
