@@ -53,7 +53,7 @@ class Job(models.Model):
             models.UniqueConstraint(fields=["workspace", "person", "idempotency_key"], name="job_idempotency"),
             models.CheckConstraint(condition=models.Q(state__in=[state.value for state in State]), name="job_state"),
             models.CheckConstraint(
-                condition=models.Q(finished_at__isnull=False, state__in=[state.value for state in ENDED])
+                condition=models.Q(finished_at__isnull=False, state__in=sorted(state.value for state in ENDED))
                 | models.Q(finished_at__isnull=True, state__in=[State.QUEUED.value, State.RUNNING.value]),
                 name="job_ended",
             ),

@@ -196,7 +196,7 @@ class Migration(migrations.Migration):
             model_name="job",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("finished_at__isnull", False), ("state__in", ["cancelled", "succeeded", "failed"])),
+                    models.Q(("finished_at__isnull", False), ("state__in", ["cancelled", "failed", "succeeded"])),
                     models.Q(("finished_at__isnull", True), ("state__in", ["queued", "running"])),
                     _connector="OR",
                 ),
