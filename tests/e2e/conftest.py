@@ -146,18 +146,18 @@ def bo(studio: Any, seat: Callable[..., Seat]) -> Seat:
 @pytest.fixture(scope="session")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A photograph of 400 × 300 pixels."""
-    from skimage import data  # slow to import: only these tests need it
+    import skimage.data  # slow to import: only these tests need it
 
     path = tmp_path_factory.mktemp("photos") / "coffee.jpg"
-    Image.fromarray(data.coffee()).resize((400, 300)).save(path, quality=92)
+    Image.fromarray(skimage.data.coffee()).resize((400, 300)).save(path, quality=92)
     return path
 
 
 @pytest.fixture(scope="session")
 def large_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A photograph whose enhancement takes long enough to be cancelled."""
-    from skimage import data  # slow to import: only these tests need it
+    import skimage.data  # slow to import: only these tests need it
 
     path = tmp_path_factory.mktemp("photos") / "large.jpg"
-    Image.fromarray(data.coffee()).resize((1800, 1200)).save(path, quality=90)
+    Image.fromarray(skimage.data.coffee()).resize((1800, 1200)).save(path, quality=90)
     return path
