@@ -1,26 +1,23 @@
 """Moves committed events from the outbox to the Valkey stream `events`: at least once, in order for each resource."""
 
 import json
-import signal
-import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 import redis
 import structlog
 
 from backend.core import queue, trace
+from backend.core.leader import Connection, Leader
 
 log = structlog.get_logger()
 
 STREAM = "events"
 STREAM_LENGTH = 100_000  # about; who falls further behind refills from the outbox
 BATCH = 500  # rows a transaction: some milliseconds of work, and bounded memory
-LEADER_LOCK = 0x61746C_0001  # "atl" 1: the key of the advisory lock; any fixed number that nobody else uses
 POLL_S = 1.0  # a lost NOTIFY costs no more than this
 PRUNE_BATCH = 5000
 # Celery tasks that enqueue again what a broker forgot, and the seconds between two goes of each.
@@ -59,22 +56,6 @@ class Pace:
     backoff_max_s: float = 5.0
 
 
-def connect(dsn: str, *, name: str) -> psycopg.Connection[tuple[Any, ...]]:
-    """A direct connection (no pooler between, for locks and LISTEN are the session's) that notices a dead server."""
-    connection = psycopg.connect(
-        dsn,
-        autocommit=True,
-        application_name=name,
-        connect_timeout=5,
-        keepalives_idle=5,
-        keepalives_interval=2,
-        keepalives_count=3,
-        tcp_user_timeout=10_000,
-    )
-    connection.execute("SET statement_timeout = '10s'")
-    return connection
-
-
 def in_order(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """`rows` of `_UNPUBLISHED`, each resource's by sequence, in the places which that resource's rows held."""
     by_resource: dict[tuple[Any, str], list[tuple[Any, ...]]] = {}
@@ -104,7 +85,7 @@ def least_id(at: float) -> uuid.UUID:
     return uuid.UUID(int=int(at * 1000) << 80)
 
 
-def publish_batch(connection: psycopg.Connection[tuple[Any, ...]], valkey: redis.Redis, *, limit: int = BATCH) -> int:
+def publish_batch(connection: Connection, valkey: redis.Redis, *, limit: int = BATCH) -> int:
     """Publish what is unpublished, about `limit` rows of it, and mark it; the number of rows published.
 
     The mark commits after the stream has the rows: a crash between publishes them again, never not at all.
@@ -126,74 +107,40 @@ def publish_batch(connection: psycopg.Connection[tuple[Any, ...]], valkey: redis
     return len(rows)
 
 
-def prune(connection: psycopg.Connection[tuple[Any, ...]], *, keep_days: int) -> int:
+def prune(connection: Connection, *, keep_days: int) -> int:
     """Drop one batch of events published more than `keep_days` ago; the number dropped."""
     before = least_id(time.time() - keep_days * 86400)
     return connection.execute(_PRUNE, {"before": before, "days": keep_days, "limit": PRUNE_BATCH}).rowcount
 
 
-class Relay:
-    """One process of the relay: waits to be the leader, leads, and waits again after any fault."""
+class Relay(Leader):
+    """Leads by publishing what is committed, and does the chores that need one process: sweepers and pruning."""
+
+    name = "relay"
+    lock = 0x61746C_0001  # "atl" 1
 
     def __init__(
-        self,
-        dsn: str,
-        valkey: redis.Redis,
-        *,
-        pace: Pace | None = None,
-        sweepers: Mapping[str, float] = SWEEPERS,
-        lock: int = LEADER_LOCK,
+        self, dsn: str, valkey: redis.Redis, *, pace: Pace | None = None, sweepers: Mapping[str, float] = SWEEPERS
     ) -> None:
-        self._dsn = dsn
-        self._valkey = valkey
         self._pace = pace or Pace()
+        super().__init__(dsn, poll_s=self._pace.poll_s, backoff_max_s=self._pace.backoff_max_s)
+        self._valkey = valkey
         self._sweepers = sweepers
-        self._lock = lock
-        self._stopping = threading.Event()
         self._sweep_at = dict.fromkeys(sweepers, 0.0)
         self._prune_at = 0.0
 
-    def stop(self) -> None:
-        """End `run` within `poll_s`. Safe in a signal handler."""
-        self._stopping.set()
-
-    def run(self) -> None:
-        """Until `stop`. A fault of PostgreSQL or Valkey is logged and waited out, longer each time up to a bound."""
-        wait_s = 0.1
-        while not self._stopping.is_set():
-            began = time.monotonic()
-            try:
-                with connect(self._dsn, name="atelier-relay") as connection:
-                    self._wait_and_lead(connection)
-            except (psycopg.Error, redis.RedisError, OSError) as exc:
-                if time.monotonic() - began > self._pace.backoff_max_s:
-                    wait_s = 0.1  # it worked for a while: this is a new fault
-                log.warning("relay.interrupted", error=type(exc).__name__, retry_in_s=wait_s)
-                self._stopping.wait(wait_s)
-                wait_s = min(2 * wait_s, self._pace.backoff_max_s)
-        log.info("relay.stopped")
-
-    def _wait_and_lead(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-        while not self._stopping.is_set():
-            locked = connection.execute("SELECT pg_try_advisory_lock(%s)", [self._lock]).fetchone()
-            if locked and locked[0]:
-                return self._lead(connection)
-            self._stopping.wait(self._pace.poll_s)
-        return None
-
-    def _lead(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-        log.info("relay.leading")
+    def lead(self, connection: Connection) -> None:
         connection.execute("LISTEN outbox")
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             while published := publish_batch(connection, self._valkey):
                 log.info("relay.published", events=published)
-                if self._stopping.is_set():
+                if self.stopping.is_set():
                     return
             self._do_chores(connection)
             for _ in connection.notifies(timeout=self._pace.poll_s, stop_after=1):
                 pass
 
-    def _do_chores(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    def _do_chores(self, connection: Connection) -> None:
         now = time.monotonic()
         for sweeper, every_s in self._sweepers.items():
             if now >= self._sweep_at[sweeper]:
@@ -203,9 +150,3 @@ class Relay:
         if now >= self._prune_at:
             pruned = prune(connection, keep_days=self._pace.keep_days)
             self._prune_at = now + (self._pace.prune_s if pruned < PRUNE_BATCH else 0.0)
-
-
-def install_stop(stop: Callable[[], None]) -> None:
-    """Let SIGTERM and Ctrl-C end the process by `stop`, with what it has in hand done. For the main thread."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop())

@@ -6,19 +6,16 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import psycopg
 import redis
 import structlog
 
 from backend.core import ids, live
-from backend.core.relay import connect
+from backend.core.leader import Connection, Leader
 from backend.recommendations import acts, memory, stream
 from backend.recommendations.memory import Personal, Placed, Shared
-from backend.recommendations.shelf import Connection, Shelf
+from backend.recommendations.shelf import Shelf
 
 log = structlog.get_logger()
-
-LEARNER_LOCK = 0x61746C_0002  # "atl" 2: the advisory lock by which one learner learns
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,43 +29,19 @@ class Pace:
     backoff_max_s: float = 5.0
 
 
-class Learner:
-    """One process of the learner: waits for its turn, learns, and starts over from what is saved after any fault."""
+class Learner(Leader):
+    """Leads by learning; starts over from what is saved after any fault."""
+
+    name = "learner"
+    lock = 0x61746C_0002  # "atl" 2
 
     def __init__(self, dsn: str, valkey: redis.Redis, *, pace: Pace | None = None) -> None:
-        self._dsn = dsn
-        self._valkey = valkey
         self._pace = pace or Pace()
-        self._stopping = threading.Event()
+        super().__init__(dsn, poll_s=self._pace.poll_s, backoff_max_s=self._pace.backoff_max_s)
+        self._valkey = valkey
 
-    def stop(self) -> None:
-        """End `run` within about `poll_s`. Safe in a signal handler."""
-        self._stopping.set()
-
-    def run(self) -> None:
-        """Until `stop`. A fault of PostgreSQL is logged and waited out, longer each time up to a bound."""
-        wait_s = 0.1
-        while not self._stopping.is_set():
-            began = time.monotonic()
-            try:
-                with connect(self._dsn, name="atelier-learner") as connection:
-                    self._wait_and_follow(connection)
-            except (psycopg.Error, redis.RedisError, OSError) as exc:
-                if time.monotonic() - began > self._pace.backoff_max_s:
-                    wait_s = 0.1  # it worked for a while: this is a new fault
-                log.warning("learner.interrupted", error=type(exc).__name__, retry_in_s=wait_s)
-                self._stopping.wait(wait_s)
-                wait_s = min(2 * wait_s, self._pace.backoff_max_s)
-        log.info("learner.stopped")
-
-    def _wait_and_follow(self, connection: Connection) -> None:
-        while not self._stopping.is_set():
-            locked = connection.execute("SELECT pg_try_advisory_lock(%s)", [LEARNER_LOCK]).fetchone()
-            if locked and locked[0]:
-                log.info("learner.learning")
-                return Follower(connection, self._valkey, self._pace).follow(self._stopping)
-            self._stopping.wait(self._pace.poll_s)
-        return None
+    def lead(self, connection: Connection) -> None:
+        Follower(connection, self._valkey, self._pace).follow(self.stopping)
 
 
 class Follower:

@@ -12,6 +12,7 @@ import redis
 import structlog
 from psycopg.types.json import Jsonb
 
+from backend.core.leader import Connection
 from backend.recommendations.memory import Part, Personal, Placed, Shared
 
 log = structlog.get_logger()
@@ -19,7 +20,6 @@ log = structlog.get_logger()
 PART_TTL_S = 7 * 86400  # who asks later reads PostgreSQL
 PARTS_KEPT = 4096  # in the learner's memory, about 20 KB each at most
 P = TypeVar("P", Shared, Personal, Placed)
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 _READ = "SELECT data FROM recommendations_part WHERE workspace_id = %s AND kind = %s AND subject = %s"
 _SAVE = """

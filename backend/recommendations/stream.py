@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 import redis
 import structlog
 
+from backend.core.leader import Connection
 from backend.core.relay import STREAM, as_message, in_order, least_id
 
 log = structlog.get_logger()
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 BATCH = 500
 REFILL = 5000  # events held in memory at once, some MB
 KEPT_DAYS = 7  # the relay prunes the outbox after this
-Connection = psycopg.Connection[tuple[Any, ...]]
+
 Event = dict[str, Any]
 
 # Unpublished rows count, too: what the relay has sent but not yet marked must not fall between two looks.

@@ -13,7 +13,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +23,12 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from backend.embedded import plan as plans
-from backend.embedded.progress import Silent
-from backend.embedded.supervisor import Supervisor
 from tests.bench import inference_quality as quality
+from tests.bench._stack import signed_in
 from tests.bench.inference_compute import bare
 
 WHOLE_BAR_S, ADDED_BAR_MS = 2.5, 150.0
 RUNS = 8 if os.environ.get("QUICK") else 20
-
-
-@contextmanager
-def signed_in() -> Iterator[httpx.Client]:
-    """Ada's client on a stack of its own; what a job does not need is left out."""
-    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
-        var = Path(folder)
-        var.chmod(0o755)  # PostgreSQL walks through it as another user
-        with plans.held(var):
-            plan = plans.load(var, web_port=None, demo=True)
-            plan.write_settings()
-            supervisor = Supervisor(plan, without=("learner",), progress=Silent())
-            try:
-                supervisor.start()
-                with httpx.Client(base_url=plan.url, timeout=60.0) as ada:
-                    ada.get(supervisor.links["Ada"])
-                    ada.cookies.set("csrftoken", "b" * 32)
-                    ada.headers.update({"X-CSRFToken": "b" * 32, "Origin": plan.url})
-                    yield ada
-            finally:
-                supervisor.stop()
 
 
 def photograph() -> bytes:
@@ -107,7 +83,7 @@ def rows() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         span = quality.network(Path(folder))
     wholes, bares, parts = [], [], []
-    with signed_in() as ada:
+    with signed_in(without=("learner",)) as ada:
         workspace = ada.get("/api/v1/me").raise_for_status().json()["workspaces"][0]["id"]
         project = f"/api/v1/projects/{ada.get(f'/api/v1/workspaces/{workspace}/projects').json()['items'][0]['id']}"
         asset_id = upload(ada, project, photo)

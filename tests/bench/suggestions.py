@@ -2,47 +2,19 @@
 
 import os
 import statistics
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from backend.embedded import plan as plans
-from backend.embedded.progress import Silent
-from backend.embedded.supervisor import Supervisor
+from tests.bench._stack import signed_in
 
 BAR_S = 1.0
 ACTS = 10 if os.environ.get("QUICK") else 50
 HABIT = ("open_board", "draw", "text", "arrow", "rectangle", "draw", "arrow")
 POLL_S = 0.01
 GIVE_UP_S = 10.0
-
-
-@contextmanager
-def signed_in() -> Iterator[httpx.Client]:
-    """Ada's client on a stack of its own; what suggestions don't need is left out."""
-    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
-        var = Path(folder)
-        var.chmod(0o755)  # PostgreSQL walks through it as another user
-        with plans.held(var):
-            plan = plans.load(var, web_port=None, demo=True)
-            plan.write_settings()
-            supervisor = Supervisor(plan, without=("triton", "worker"), progress=Silent())
-            try:
-                supervisor.start()
-                with httpx.Client(base_url=plan.url, timeout=20.0) as ada:
-                    ada.get(supervisor.links["Ada"])
-                    ada.get("/api/v1/me").raise_for_status()
-                    ada.cookies.set("csrftoken", "b" * 32)
-                    ada.headers.update({"X-CSRFToken": "b" * 32, "Origin": plan.url})
-                    yield ada
-            finally:
-                supervisor.stop()
 
 
 def measure(ada: httpx.Client) -> tuple[list[float], list[float]]:
@@ -69,7 +41,7 @@ def measure(ada: httpx.Client) -> tuple[list[float], list[float]]:
 
 
 def rows() -> list[dict[str, Any]]:
-    with signed_in() as ada:
+    with signed_in(without=("triton", "worker")) as ada:
         changed, asked = measure(ada)
     p95 = statistics.quantiles(changed, n=20)[-1]
     return [

@@ -95,8 +95,7 @@ def own_valkey(stack: Stack) -> Iterator[OwnValkey]:
 
 
 @pytest.fixture(scope="session")
-def webs(stack: Stack, own_valkey: OwnValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Web]]:
-    """Two web processes that share one database and one Valkey. A test that ends one starts it again."""
+def _both_webs(stack: Stack, own_valkey: OwnValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Web]]:
     folder = tmp_path_factory.mktemp("webs")
     with ExitStack() as started:
         both = [Web(folder / f"web{number}.log", VALKEY_URL=own_valkey.url) for number in range(2)]
@@ -104,6 +103,15 @@ def webs(stack: Stack, own_valkey: OwnValkey, tmp_path_factory: pytest.TempPathF
             web.start()
             started.callback(web.end)
         yield both
+
+
+@pytest.fixture
+def webs(_both_webs: list[Web]) -> list[Web]:
+    """Two web processes that share one database and one Valkey; what an earlier test ended is started again."""
+    for web in _both_webs:
+        if web.process is None:
+            web.start()
+    return _both_webs
 
 
 @pytest.fixture

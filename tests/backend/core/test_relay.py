@@ -39,7 +39,8 @@ def eventually(true: Callable[[], bool], *, within_s: float = 10.0) -> bool:
 @contextlib.contextmanager
 def running(outbox: ScratchOutbox, valkey: redis.Redis | None = None) -> Iterator[threading.Thread]:
     pace = Pace(poll_s=0.2, backoff_max_s=0.2)
-    process = Relay(outbox.url, valkey or outbox.valkey, pace=pace, sweepers={}, lock=LOCK)
+    process = Relay(outbox.url, valkey or outbox.valkey, pace=pace, sweepers={})
+    process.lock = LOCK
     thread = threading.Thread(target=process.run)
     thread.start()
     try:

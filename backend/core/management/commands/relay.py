@@ -5,9 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from backend.celery import app as _celery  # noqa: F401 - makes it the current app, by which sweepers are sent
 from backend.core import valkey
-from backend.core.relay import Relay, install_stop
+from backend.core.relay import Relay
 
 
 class Command(BaseCommand):
@@ -15,6 +14,4 @@ class Command(BaseCommand):
     requires_system_checks = ()  # they import the web's routes: time and memory that this process has no use for
 
     def handle(self, *args: Any, **options: Any) -> None:
-        relay = Relay(settings.DATABASE_SYSTEM_URL, valkey.client())
-        install_stop(relay.stop)
-        relay.run()
+        Relay(settings.DATABASE_SYSTEM_URL, valkey.client()).run_until_told()

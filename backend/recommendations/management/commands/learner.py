@@ -6,7 +6,6 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from backend.core import valkey
-from backend.core.relay import install_stop
 from backend.recommendations.learner import Learner
 
 
@@ -15,6 +14,4 @@ class Command(BaseCommand):
     requires_system_checks = ()  # they import the web's routes: time and memory that this process has no use for
 
     def handle(self, *args: Any, **options: Any) -> None:
-        learner = Learner(settings.DATABASE_SYSTEM_URL, valkey.client())
-        install_stop(learner.stop)
-        learner.run()
+        Learner(settings.DATABASE_SYSTEM_URL, valkey.client()).run_until_told()

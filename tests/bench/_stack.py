@@ -1,0 +1,33 @@
+"""Hides the stack that a measurement runs on: its own, started for it, without the parts that it does not need."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from backend.embedded import plan as plans
+from backend.embedded.progress import Silent
+from backend.embedded.supervisor import Supervisor
+
+
+@contextmanager
+def signed_in(*, without: Sequence[str]) -> Iterator[httpx.Client]:
+    """Ada's client of the demo workspace."""
+    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
+        var = Path(folder)
+        var.chmod(0o755)  # PostgreSQL walks through it as another user
+        with plans.held(var):
+            plan = plans.load(var, web_port=None, demo=True)
+            plan.write_settings()
+            supervisor = Supervisor(plan, without=without, progress=Silent())
+            try:
+                supervisor.start()
+                with httpx.Client(base_url=plan.url, timeout=60.0) as ada:
+                    ada.get(supervisor.links["Ada"])
+                    ada.cookies.set("csrftoken", "b" * 32)
+                    ada.headers.update({"X-CSRFToken": "b" * 32, "Origin": plan.url})
+                    yield ada
+            finally:
+                supervisor.stop()
