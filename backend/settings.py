@@ -86,6 +86,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "ninja",  # its pages of documentation, with their scripts from here and not from a CDN
     "allauth",
     "allauth.account",
     "allauth.headless",
@@ -172,7 +173,6 @@ _s3 = urlsplit(S3_PUBLIC_URL)
 _s3_origin = f"{_s3.scheme}://{_s3.netloc}"
 _socket_origin = f"{'wss' if _site.scheme == 'https' else 'ws'}://{_site.netloc}"
 CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ["/api/v1/docs"],  # Swagger's page starts itself by an inline script
     "DIRECTIVES": {
         "default-src": ["'self'"],
         "script-src": ["'self'", "'wasm-unsafe-eval'"],  # Excalidraw subsets fonts in WebAssembly

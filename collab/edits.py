@@ -21,7 +21,7 @@ import redis
 import structlog
 from django.db import connection, transaction
 
-from backend.core import ids, valkey
+from backend.core import ids, trace, valkey
 from backend.core.errors import Forbidden, NotFound
 from collab import peers
 from collab.protocol import read_state_vector, write_uint
@@ -180,7 +180,7 @@ def _append(
             "VALUES (%s, %s, %s, %s, %s, %s, 0)",
             [document_id, workspace_id, person_id, author, update, writer],
         )
-    message = peers.encode(peers.Flush(writer, 0, True, person_id, update))
+    message = peers.encode(peers.Flush(writer, 0, True, person_id, update, trace.current()))
     transaction.on_commit(lambda: _tell(document_id, message))
 
 

@@ -20,7 +20,7 @@ from uuid import UUID
 
 import structlog
 
-from backend.core import ids
+from backend.core import ids, trace
 from backend.core.errors import AppError
 from collab import peers
 from collab.errors import MalformedUpdate, ProtocolError, RoomBroken, RoomUnavailable
@@ -239,7 +239,10 @@ class LiveDocument:
             return  # the load and the hello after it bring what this said
         now = self._clock()
         match message:
-            case peers.Flush(writer, seq, committed, person_id, update) if writer != self._wire.writer:
+            case peers.Flush(writer, seq, committed, person_id, update, traceparent) if writer != self._wire.writer:
+                if traceparent:
+                    with trace.continued(traceparent):
+                        log.info("collab.edit_heard", document_id=str(self.document_id), sockets=len(self.seats))
                 if self._take_remote(update, person_id):
                     self._wire.heard(writer, seq)
                 if not committed:

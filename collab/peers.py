@@ -4,7 +4,8 @@ One channel a document, one message a flush. Messages get lost whenever a connec
 reported: the room then asks the others for what it lacks.
 
 message = varUint kind, body
-1 flush      writer 16 bytes, varUint seq, varUint committed (0 or 1), author 16 bytes (zeros: nobody), varBytes update
+1 flush      writer 16 bytes, varUint seq, varUint committed (0 or 1), author 16 bytes (zeros: nobody), varBytes update,
+             varString traceparent (of an edit that the server made; empty for a person's)
 2 committed  writer 16 bytes, varUint seq: this flush of that writer and all before it, in this document, are on disk
 3 presence   sender 16 bytes, varBytes awareness
 4 hello      sender 16 bytes, varUint joining (0 or 1), varBytes state vector: asks for what it lacks
@@ -49,6 +50,7 @@ class Flush:
     committed: bool
     person_id: UUID | None
     update: bytes
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,10 @@ PeerMessage: TypeAlias = Flush | Committed | Presences | Hello | Answer
 
 def encode(message: PeerMessage) -> bytes:
     match message:
-        case Flush(writer, seq, committed, person_id, update):
+        case Flush(writer, seq, committed, person_id, update, traceparent):
             head = b"\x01" + writer.bytes + write_uint(seq) + write_uint(committed)
-            return head + (person_id or NOBODY).bytes + write_bytes(update)
+            tail = write_bytes(update) + write_bytes((traceparent or "").encode())
+            return head + (person_id or NOBODY).bytes + tail
         case Committed(writer, seq):
             return b"\x02" + writer.bytes + write_uint(seq)
         case Presences(sender, entries):
@@ -113,8 +116,9 @@ def decode(data: bytes) -> PeerMessage:
         raise ProtocolError("A message between processes is of no kind that we know.")
     committed, at = read_uint(data, at)
     person_id = UUID(bytes=data[at : at + 16])
-    update, _ = read_bytes(data, at + 16)
-    return Flush(who, number, bool(committed), person_id if person_id != NOBODY else None, update)
+    update, at = read_bytes(data, at + 16)
+    traceparent = read_bytes(data, at)[0].decode(errors="replace") or None
+    return Flush(who, number, bool(committed), person_id if person_id != NOBODY else None, update, traceparent)
 
 
 class Listener(Protocol):
