@@ -51,7 +51,7 @@ def command(plan: Plan) -> Command:
         "s3.allowedOrigins": ",".join(plan.origins()),
     }
     program = Path(sysconfig.get_path("scripts")) / "weed"
-    # GOGC trades a little time for memory. No GOMEMLIMIT: near it the collector ran all the time, 14 % of a core at rest.
+    # GOGC trades a little time for memory. No GOMEMLIMIT: near it the collector takes 14 % of a core at rest.
     return Command(
         [str(program), "server", *(f"-{key}={value}" for key, value in options.items())],
         {"GOGC": "40"},
