@@ -7,6 +7,9 @@ journal, one message to the other processes. Presence leaves with it, the latest
 An acknowledgement counts frames. Each data frame is tied to the flush that holds it (or, when it brought nothing new,
 to all that came before it); a commit acknowledges the frames of its flush. Frames of others' flushes that are not yet
 known to be committed are journalled again when a client vouches for them, or after HEAL_S.
+
+Long, because clients, other processes and commits all change the one state of a document: split, each part would reach
+into the others.
 """
 
 from __future__ import annotations
