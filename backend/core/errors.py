@@ -1,17 +1,23 @@
 """The error tree: each class has a stable `code`, the HTTP status and the WebSocket close code that it becomes.
 
 AppError
-├── NotSignedIn         401  not_signed_in      4401
-├── Forbidden           403  forbidden          4403
-├── NotFound            404  not_found          4404
-│   └── InvalidId       404  not_found          4404
-├── Conflict            409  conflict           4409
-├── Gone                410  gone               4404
-├── TooLarge            413  too_large          4413
-├── Unsupported         415  unsupported_media  4400
-├── InvalidInput        422  invalid_input      4400
-├── RateLimited         429  rate_limited       4429
-└── PartUnavailable     503  part_unavailable   1013
+├── BadRequest              400  bad_request               4400
+├── NotSignedIn             401  not_signed_in             4401
+├── Forbidden               403  forbidden                 4403
+├── NotFound                404  not_found                 4404
+│   └── InvalidId           404  not_found                 4404
+├── MethodNotAllowed        405  method_not_allowed        4400
+├── Conflict                409  conflict                  4409
+│   └── RequestInProgress   409  request_in_progress       4409
+├── Gone                    410  gone                      4404
+├── PreconditionFailed      412  precondition_failed       4409
+├── TooLarge                413  too_large                 4413
+├── Unsupported             415  unsupported_media         4400
+├── InvalidInput            422  invalid_input             4400
+│   └── KeyReused           422  idempotency_key_reused    4400
+├── PreconditionRequired    428  precondition_required     4400
+├── RateLimited             429  rate_limited              4429
+└── PartUnavailable         503  part_unavailable          1013
 
 Rooms add their own codes in an `errors.py` of their own. Source: RFC 9457; RFC 6455, section 7.4.
 """
@@ -33,6 +39,12 @@ class AppError(Exception):
         self.extra = extra
 
 
+class BadRequest(AppError):
+    """The request can't be read: no valid JSON, a malformed header."""
+
+    code, status, title, close_code = "bad_request", 400, "The request can't be read", 4400
+
+
 class NotSignedIn(AppError):
     code, status, title, close_code = "not_signed_in", 401, "Sign in first", 4401
 
@@ -49,12 +61,30 @@ class InvalidId(NotFound):
     """An id of the wrong form or kind names nothing, so it answers as what is not there."""
 
 
+class MethodNotAllowed(AppError):
+    """The address is right and the method is not; the header `Allow` names those that are."""
+
+    code, status, title, close_code = "method_not_allowed", 405, "This address does not take this method", 4400
+
+
 class Conflict(AppError):
     code, status, title, close_code = "conflict", 409, "This clashes with what is there", 4409
 
 
+class RequestInProgress(Conflict):
+    """The first request with this Idempotency-Key still runs. Repeat yours after `Retry-After`: its answer is replayed."""
+
+    code, title = "request_in_progress", "The same request is under way"
+
+
 class Gone(AppError):
     code, status, title, close_code = "gone", 410, "This has expired", 4404
+
+
+class PreconditionFailed(AppError):
+    """It was changed since you read it: read it again, look at what changed, and send its new ETag."""
+
+    code, status, title, close_code = "precondition_failed", 412, "It was changed meanwhile", 4409
 
 
 class TooLarge(AppError):
@@ -69,7 +99,21 @@ class InvalidInput(AppError):
     code, status, title, close_code = "invalid_input", 422, "Something in the input is not right", 4400
 
 
+class KeyReused(InvalidInput):
+    """Make a new Idempotency-Key for each new request; repeat a key only with the same body at the same address."""
+
+    code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request"
+
+
+class PreconditionRequired(AppError):
+    """Send the ETag that you read as `If-Match`, so that you don't undo what somebody else changed meanwhile."""
+
+    code, status, title, close_code = "precondition_required", 428, "A change needs If-Match", 4400
+
+
 class RateLimited(AppError):
+    """Wait for `Retry-After` seconds; the header `RateLimit` says what is left before it comes to this."""
+
     code, status, title, close_code = "rate_limited", 429, "Too many requests", 4429
 
 
