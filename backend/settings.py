@@ -50,7 +50,6 @@ MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1024 * 1024)
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 50 * 1024 * 1024)
 MAX_PICTURE_PIXELS = env.int("MAX_PICTURE_PIXELS", 100_000_000)
 UPLOAD_EXPIRES_S = env.int("UPLOAD_EXPIRES_S", 3600)
-DOWNLOAD_EXPIRES_S = env.int("DOWNLOAD_EXPIRES_S", 3600)
 TICKET_EXPIRES_S = env.int("TICKET_EXPIRES_S", 60)
 COLLAB_MAX_UPDATE_BYTES = env.int("COLLAB_MAX_UPDATE_BYTES", 5 * 1024 * 1024)
 COLLAB_MAX_DOCUMENT_BYTES = env.int("COLLAB_MAX_DOCUMENT_BYTES", 50 * 1024 * 1024)
@@ -177,7 +176,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": ["'self'"],
         "script-src": ["'self'", "'wasm-unsafe-eval'"],  # Excalidraw subsets fonts in WebAssembly
         "style-src": ["'self'", "'unsafe-inline'"],  # Excalidraw sets inline styles
-        "img-src": ["'self'", "blob:", "data:", _s3_origin],
+        "img-src": ["'self'", "blob:", "data:"],
         "connect-src": ["'self'", _socket_origin, _s3_origin],
         "font-src": ["'self'", "data:"],
         "worker-src": ["'self'", "blob:"],

@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from django.http import HttpResponse
 from ninja import Field, Router, Schema, Status
 
+from backend.api import downloads
 from backend.api.auth import Request
 from backend.api.schemas import (
     PROBLEMS,
@@ -19,11 +21,13 @@ from backend.api.schemas import (
     UploadId,
 )
 from backend.assets import queries, services
+from backend.core import conditions
 from backend.core.pagination import page
 from backend.projects.queries import access_project
 from backend.workspaces.rights import Act
 
 router = Router(tags=["assets"])
+router.add_router("", downloads.router)
 
 
 class UploadIn(Body):
@@ -44,7 +48,7 @@ class UploadOut(Schema):
 
 
 class RenditionOut(Schema):
-    url: Annotated[str, Field(description="Good for at least 30 minutes.")]
+    url: Annotated[str, Field(description="GET the bytes here, signed in as for any other address.")]
     width: int
     height: int
     media_type: str
@@ -82,6 +86,10 @@ class AssetOut(Schema):
     lineage: LineageOut | None
 
 
+class AssetPatch(Body):
+    name: Name
+
+
 @router.post("/projects/{project_id}/uploads", response={201: UploadOut, **PROBLEMS}, operation_id="start_upload")
 def start_upload(request: Request, project_id: ProjectId, payload: UploadIn) -> Status[UploadOut]:
     """Announce a picture and get an address to PUT its bytes to. Then finish the upload."""
@@ -101,9 +109,11 @@ def start_upload(request: Request, project_id: ProjectId, payload: UploadIn) -> 
 
 
 @router.post("/uploads/{upload_id}/finish", response={200: AssetOut, **PROBLEMS}, operation_id="finish_upload")
-def finish_upload(request: Request, upload_id: UploadId) -> dict[str, Any]:
+def finish_upload(request: Request, response: HttpResponse, upload_id: UploadId) -> dict[str, Any]:
     """Verify the bytes and make them an asset. Say it again whenever the answer got lost: the same asset answers."""
-    return queries.present(services.finish_upload(upload_id, by=request.person_id))
+    asset = services.finish_upload(upload_id, by=request.person_id)
+    response["ETag"] = conditions.etag(asset.version)
+    return queries.present(asset)
 
 
 @router.get("/projects/{project_id}/assets", response={200: PageOf[AssetOut], **PROBLEMS}, operation_id="list_assets")
@@ -115,5 +125,16 @@ def list_assets(request: Request, project_id: ProjectId, paging: Paging) -> dict
 
 
 @router.get("/assets/{asset_id}", response={200: AssetOut, **PROBLEMS}, operation_id="get_asset")
-def get_asset(request: Request, asset_id: AssetId) -> dict[str, Any]:
-    return queries.present(queries.access_asset(request.person_id, asset_id))
+def get_asset(request: Request, response: HttpResponse, asset_id: AssetId) -> dict[str, Any]:
+    asset = queries.access_asset(request.person_id, asset_id)
+    response["ETag"] = conditions.etag(asset.version)
+    return queries.present(asset)
+
+
+@router.patch("/assets/{asset_id}", response={200: AssetOut, **PROBLEMS}, operation_id="rename_asset")
+def rename_asset(request: Request, response: HttpResponse, asset_id: AssetId, payload: AssetPatch) -> dict[str, Any]:
+    asset = queries.access_asset(request.person_id, asset_id, Act.EDIT, lock=True)
+    conditions.check_match(request, asset.version)
+    services.rename_asset(asset, name=payload.name, by=request.person_id)
+    response["ETag"] = conditions.etag(asset.version)
+    return queries.present(asset)

@@ -14,8 +14,8 @@ from backend.core.errors import PartUnavailable
 
 log = structlog.get_logger()
 
-# Finishing an upload streams megabytes from S3 between short transactions, and keeps its refusal though it answers 4xx.
-OWN_TRANSACTIONS = re.compile(r"/api/v1/uploads/[^/]+/finish")
+# These wait for S3 between short transactions of their own; finishing an upload also keeps its refusal, a 4xx.
+OWN_TRANSACTIONS = re.compile(r"/api/v1/(?:uploads/[^/]+/finish|assets/[^/]+/renditions/[^/]+)")
 
 
 class TransactionMiddleware:

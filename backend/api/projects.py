@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Annotated
 
+from django.http import HttpResponse
 from ninja import Field, Router, Schema, Status
 
 from backend.api.auth import Request
 from backend.api.schemas import PROBLEMS, Body, DocumentId, Name, PageOf, Paging, ProjectId, WorkspaceId
+from backend.core import conditions
 from backend.core.pagination import page
 from backend.projects import queries, services
 from backend.projects.models import Document, DocumentKind, Project
@@ -41,6 +43,10 @@ class DocumentOut(Schema):
     created_at: datetime
 
 
+class RenameIn(Body):
+    name: Name
+
+
 class TicketOut(Schema):
     ticket: Annotated[str, Field(description="Good for one connection, as `?ticket=…` of the document's socket.")]
     expires_at: datetime
@@ -58,14 +64,29 @@ def list_projects(request: Request, workspace_id: WorkspaceId, paging: Paging) -
 @router.post(
     "/workspaces/{workspace_id}/projects", response={201: ProjectOut, **PROBLEMS}, operation_id="create_project"
 )
-def create_project(request: Request, workspace_id: WorkspaceId, payload: ProjectIn) -> Status[Project]:
+def create_project(
+    request: Request, response: HttpResponse, workspace_id: WorkspaceId, payload: ProjectIn
+) -> Status[Project]:
     workspace = access_workspace(request.person_id, workspace_id, Act.EDIT)
-    return Status(201, services.create_project(workspace, name=payload.name, by=request.person_id))
+    project = services.create_project(workspace, name=payload.name, by=request.person_id)
+    response["ETag"] = conditions.etag(project.version)
+    return Status(201, project)
 
 
 @router.get("/projects/{project_id}", response={200: ProjectOut, **PROBLEMS}, operation_id="get_project")
-def get_project(request: Request, project_id: ProjectId) -> Project:
-    return queries.access_project(request.person_id, project_id, Act.READ)
+def get_project(request: Request, response: HttpResponse, project_id: ProjectId) -> Project:
+    project = queries.access_project(request.person_id, project_id, Act.READ)
+    response["ETag"] = conditions.etag(project.version)
+    return project
+
+
+@router.patch("/projects/{project_id}", response={200: ProjectOut, **PROBLEMS}, operation_id="rename_project")
+def rename_project(request: Request, response: HttpResponse, project_id: ProjectId, payload: RenameIn) -> Project:
+    project = queries.access_project(request.person_id, project_id, Act.EDIT, lock=True)
+    conditions.check_match(request, project.version)
+    services.rename_project(project, name=payload.name, by=request.person_id)
+    response["ETag"] = conditions.etag(project.version)
+    return project
 
 
 @router.get(
@@ -80,14 +101,29 @@ def list_documents(request: Request, project_id: ProjectId, paging: Paging) -> o
 @router.post(
     "/projects/{project_id}/documents", response={201: DocumentOut, **PROBLEMS}, operation_id="create_document"
 )
-def create_document(request: Request, project_id: ProjectId, payload: DocumentIn) -> Status[Document]:
+def create_document(
+    request: Request, response: HttpResponse, project_id: ProjectId, payload: DocumentIn
+) -> Status[Document]:
     project = queries.access_project(request.person_id, project_id, Act.EDIT)
-    return Status(201, services.create_document(project, kind=payload.kind, name=payload.name, by=request.person_id))
+    document = services.create_document(project, kind=payload.kind, name=payload.name, by=request.person_id)
+    response["ETag"] = conditions.etag(document.version)
+    return Status(201, document)
 
 
 @router.get("/documents/{document_id}", response={200: DocumentOut, **PROBLEMS}, operation_id="get_document")
-def get_document(request: Request, document_id: DocumentId) -> Document:
-    return queries.access_document(request.person_id, document_id, Act.READ)
+def get_document(request: Request, response: HttpResponse, document_id: DocumentId) -> Document:
+    document = queries.access_document(request.person_id, document_id, Act.READ)
+    response["ETag"] = conditions.etag(document.version)
+    return document
+
+
+@router.patch("/documents/{document_id}", response={200: DocumentOut, **PROBLEMS}, operation_id="rename_document")
+def rename_document(request: Request, response: HttpResponse, document_id: DocumentId, payload: RenameIn) -> Document:
+    document = queries.access_document(request.person_id, document_id, Act.EDIT, lock=True)
+    conditions.check_match(request, document.version)
+    services.rename_document(document, name=payload.name, by=request.person_id)
+    response["ETag"] = conditions.etag(document.version)
+    return document
 
 
 @router.post("/documents/{document_id}/tickets", response={201: TicketOut, **PROBLEMS}, operation_id="issue_ticket")

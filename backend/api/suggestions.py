@@ -19,7 +19,7 @@ class SuggestionOut(Schema):
     kind: Literal["asset", "tool"]
     id: Annotated[str, Field(description="An asset's id, or a tool's name.")]
     name: str
-    thumbnail_url: Annotated[str | None, Field(description="Presigned; null for a tool.")]
+    thumbnail_url: Annotated[str | None, Field(description="GET it signed in; null for a tool.")]
     reason: Annotated[str, Field(description="Why it is suggested, as a sentence for the person who asks.")]
     score: Annotated[float, Field(ge=0, le=1, description="The estimated chance that it is the next of its kind.")]
 

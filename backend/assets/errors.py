@@ -10,6 +10,7 @@ AppError
 │   └── TooManyPixels        413  too_many_pixels       more pixels than the limit (a decompression bomb, say)
 ├── Unsupported
 │   └── UnsupportedPicture   415  unsupported_picture   by its content neither JPEG, PNG nor WebP, or animated
+├── RangeOutside             416  range_not_satisfiable the `Range` lies beyond the end of the file
 └── InvalidInput
     ├── UploadEmpty          422  upload_empty          0 bytes
     ├── UploadMismatch       422  upload_mismatch       other bytes than were announced (length or SHA-256)
@@ -49,6 +50,12 @@ class UnsupportedPicture(Unsupported):
     """Save it as JPEG, PNG or WebP; `seen` says what the content is, whatever its name says."""
 
     code, title = "unsupported_picture", "This kind of picture is not supported"
+
+
+class RangeOutside(AppError):
+    """Ask for a part that the file has, or for all of it."""
+
+    code, status, title, close_code = "range_not_satisfiable", 416, "The file has no such part", 4400
 
 
 class UploadEmpty(InvalidInput):

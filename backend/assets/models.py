@@ -61,6 +61,7 @@ class Asset(models.Model):
     size_bytes = models.BigIntegerField()
     sha256 = models.CharField(max_length=64)
     renditions = models.JSONField()
+    version = models.IntegerField(default=1)  # counts the writes of the row: the asset's ETag
     created_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
 

@@ -1,4 +1,4 @@
-"""Reads uploads and assets, and says what others may see of them: `AssetCard`, `AssetRef`, presigned addresses."""
+"""Reads uploads and assets, and says what others may see of them: `AssetCard`, `AssetRef`, `Download`."""
 
 import uuid
 from collections.abc import Iterable
@@ -43,6 +43,21 @@ class AssetCard:
     created_by: uuid.UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Bytes that a person may have. `filename`: what a browser saves them as; None where it shows them."""
+
+    key: str
+    media_type: str
+    etag: str
+    filename: str | None
+
+
+def rendition_url(asset_id: uuid.UUID, name: str) -> str:
+    """Where the API gives the bytes, to those who may read the asset when they ask."""
+    return f"/api/v1/assets/{ids.show('ast', asset_id)}/renditions/{name}"
+
+
 def access_upload(person_id: uuid.UUID, upload_id: uuid.UUID) -> Upload:
     """The person's own upload, with the open transaction bound to its workspace. Raises NotFound, Forbidden."""
     upload = Upload.objects.filter(pk=upload_id, person_id=person_id).first()
@@ -52,13 +67,32 @@ def access_upload(person_id: uuid.UUID, upload_id: uuid.UUID) -> Upload:
     return upload
 
 
-def access_asset(person_id: uuid.UUID, asset_id: uuid.UUID) -> Asset:
-    """The asset, with the open transaction bound to its workspace. Raises NotFound."""
-    asset = Asset.objects.filter(pk=asset_id).select_related("lineage").first()
+def access_asset(person_id: uuid.UUID, asset_id: uuid.UUID, act: Act = Act.READ, *, lock: bool = False) -> Asset:
+    """The asset, with the open transaction bound to its workspace; with `lock` its row is the transaction's.
+
+    Raises:
+        NotFound: no such asset, or the person is no member. Forbidden: the person's role does not allow `act`.
+    """
+    found = Asset.objects.filter(pk=asset_id).select_related("lineage")
+    asset = found.first()
     if asset is None:
         raise NotFound("There is no such asset, or it is not yours to see.")
-    access_project(person_id, asset.project_id, Act.READ)
-    return asset
+    access_project(person_id, asset.project_id, act)
+    return found.select_for_update(of=("self",)).get() if lock else asset
+
+
+def access_download(person_id: uuid.UUID, asset_id: uuid.UUID, rendition: str) -> Download:
+    """What to read of the store for a rendition: "original", "web" or "thumbnail". Raises NotFound."""
+    asset = access_asset(person_id, asset_id)
+    found = _files(asset).get(rendition)
+    if found is None:
+        raise NotFound("There is no such rendition of this asset.")
+    return Download(
+        key=found["key"],
+        media_type=found["media_type"],
+        etag=f'"{found["key"].rpartition("/")[2]}"',
+        filename=asset.name if rendition == "original" else None,
+    )
 
 
 def assets_in(project: Project) -> QuerySet[Asset]:
@@ -93,12 +127,11 @@ def recent(project_id: uuid.UUID, *, limit: int) -> list[AssetCard]:
 
 
 def _card(asset: Asset) -> AssetCard:
-    thumbnail = asset.renditions["thumbnail"]
     return AssetCard(
         id=asset.id,
         project_id=asset.project_id,
         name=asset.name,
-        thumbnail_url=storage.presign_get(thumbnail["key"], media_type=thumbnail["media_type"]),
+        thumbnail_url=rendition_url(asset.id, "thumbnail"),
         created_at=asset.created_at,
         created_by=asset.created_by_id,
     )
@@ -124,23 +157,25 @@ def present(asset: Asset) -> dict[str, Any]:
 
 
 def _renditions(asset: Asset) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "url": rendition_url(asset.id, name),
+            "width": found["width"],
+            "height": found["height"],
+            "media_type": found["media_type"],
+        }
+        for name, found in _files(asset).items()
+    }
+
+
+def _files(asset: Asset) -> dict[str, dict[str, Any]]:
     original = {
         "key": storage.content_key(asset.workspace_id, asset.sha256),
         "media_type": asset.media_type,
         "width": asset.width,
         "height": asset.height,
     }
-    return {
-        name: {
-            "url": storage.presign_get(
-                found["key"], media_type=found["media_type"], filename=asset.name if name == "original" else None
-            ),
-            "width": found["width"],
-            "height": found["height"],
-            "media_type": found["media_type"],
-        }
-        for name, found in {"original": original, **asset.renditions}.items()
-    }
+    return {"original": original, **asset.renditions}
 
 
 def _lineage(asset: Asset) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The one door to S3: hides boto3, its errors, keys, presigned addresses and what the store enforces of them.
+"""The one door to S3: hides boto3, its errors, keys, presigned addresses to PUT to and what the store enforces of them.
 
 Keys hold the workspace: `{workspace}/uploads/{upload}` until an upload is verified, then `{workspace}/{sha256}`,
 which says what the bytes are; a rendition is named after its original, `{workspace}/{sha256}.{name}`. SeaweedFS 4.48
@@ -8,14 +8,13 @@ SHA-256 answer 400.
 
 import base64
 import hashlib
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import boto3
 import structlog
@@ -26,6 +25,7 @@ from django.conf import settings
 from backend.assets.errors import StorageUnavailable, UploadTooLarge
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 log = structlog.get_logger()
@@ -88,6 +88,8 @@ def _store() -> Iterator["S3Client"]:
         status = exc.response["ResponseMetadata"]["HTTPStatusCode"]
         if status == 404:
             raise ObjectMissing from exc
+        if status == 416:
+            raise RangeNotSatisfiable from exc
         log.warning("storage.refused", code=exc.response["Error"].get("Code"), status=status)
         raise StorageUnavailable from exc
     except BotoCoreError as exc:
@@ -133,29 +135,35 @@ def presign_put(key: str, *, size_bytes: int, sha256: str, media_type: str) -> t
     return url, {"Content-Type": media_type, "x-amz-checksum-sha256": checksum}
 
 
-def presign_get(key: str, *, media_type: str, filename: str | None = None) -> str:
-    """An address to read `key` for at least half of DOWNLOAD_EXPIRES_S; with `filename` a browser saves it as that.
+@dataclass(frozen=True, slots=True)
+class Body:
+    """An object's bytes on their way. Whoever opened it reads it to its end or closes it."""
 
-    It stays the same for half of that time, so that a browser's cache answers when a list is read again.
+    size_bytes: int
+    content_range: str | None  # of a part of the object, as HTTP says it
+    stream: "StreamingBody"
+
+
+class RangeNotSatisfiable(Exception):
+    """The range lies outside the object."""
+
+
+def open_object(key: str, *, range_header: str | None = None) -> Body:
+    """Begin to read the object, or a part of it (an HTTP `Range` of bytes).
+
+    Raises:
+        ObjectMissing, RangeNotSatisfiable, StorageUnavailable.
     """
-    slot = int(time.time() // (settings.DOWNLOAD_EXPIRES_S / 2))
-    return _presigned_get(key, media_type, filename, slot)
+    asked = {"Range": range_header} if range_header else {}
+    with _store() as s3:
+        found = s3.get_object(Bucket=settings.S3_BUCKET, Key=key, **asked)  # type: ignore[arg-type]  # a str of ours
+    return Body(found["ContentLength"], found.get("ContentRange"), found["Body"])
 
 
-@lru_cache(maxsize=20_000)
-def _presigned_get(key: str, media_type: str, filename: str | None, _slot: int) -> str:
-    disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='')}" if filename else "inline"
-    return _public().generate_presigned_url(
-        "get_object",
-        Params={
-            "Bucket": settings.S3_BUCKET,
-            "Key": key,
-            "ResponseContentType": media_type,
-            "ResponseContentDisposition": disposition,
-            "ResponseCacheControl": "private, max-age=1800, immutable",
-        },
-        ExpiresIn=settings.DOWNLOAD_EXPIRES_S,
-    )
+def read_chunk(body: Body, size_bytes: int) -> bytes:
+    """The next bytes, at most that many; none at the end. Raises StorageUnavailable when the store breaks off."""
+    with _store():
+        return body.stream.read(size_bytes)
 
 
 def download(key: str, to: Path, *, max_bytes: int) -> tuple[int, str]:

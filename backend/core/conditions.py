@@ -26,6 +26,8 @@ def check_match(request: HttpRequest, version: int) -> None:
         raise PreconditionRequired("Send the ETag of what you read as If-Match; `*` changes it whatever it is now.")
     tags = parse_etags(header)
     if not tags:
-        raise BadRequest('If-Match holds entity tags in double quotes, such as "3", or is a single *.', field="If-Match")
+        raise BadRequest(
+            'If-Match holds entity tags in double quotes, such as "3", or is a single *.', field="If-Match"
+        )
     if tags != ["*"] and etag(version) not in tags:
         raise PreconditionFailed("Somebody changed it since you read it. Read it again.")

@@ -1,4 +1,7 @@
-"""Projects, their documents, and the tickets by which a program opens a document's socket."""
+"""Projects, their documents, and the tickets by which a program opens a document's socket.
+
+`version` counts the writes of a row: it is the thing's ETag.
+"""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -11,6 +14,7 @@ class Project(models.Model):
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="projects")
     name = models.TextField()
+    version = models.IntegerField(default=1)
     created_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -30,6 +34,7 @@ class Document(models.Model):
     kind = models.TextField(choices=DocumentKind)
     name = models.TextField()
     epoch = models.IntegerField(default=0)
+    version = models.IntegerField(default=1)
     created_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
 

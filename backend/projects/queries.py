@@ -12,8 +12,8 @@ from backend.workspaces.queries import check_right
 from backend.workspaces.rights import Act
 
 
-def access_project(person_id: uuid.UUID, project_id: uuid.UUID, act: Act) -> Project:
-    """The project, with the open transaction bound to its workspace.
+def access_project(person_id: uuid.UUID, project_id: uuid.UUID, act: Act, *, lock: bool = False) -> Project:
+    """The project, with the open transaction bound to its workspace; with `lock` its row is the transaction's.
 
     Raises:
         NotFound: no such project, or the person is no member.
@@ -24,17 +24,17 @@ def access_project(person_id: uuid.UUID, project_id: uuid.UUID, act: Act) -> Pro
         raise NotFound("There is no such project, or it is not yours to see.")
     check_right(person_id, project.workspace_id, act)
     tenancy.enter_workspace(project.workspace_id)
-    return project
+    return Project.objects.select_for_update().get(pk=project_id) if lock else project
 
 
-def access_document(person_id: uuid.UUID, document_id: uuid.UUID, act: Act) -> Document:
+def access_document(person_id: uuid.UUID, document_id: uuid.UUID, act: Act, *, lock: bool = False) -> Document:
     """As `access_project`, for a document."""
     document = Document.objects.filter(pk=document_id).select_related("project").first()
     if document is None:
         raise NotFound("There is no such document, or it is not yours to see.")
     check_right(person_id, document.workspace_id, act)
     tenancy.enter_workspace(document.workspace_id)
-    return document
+    return Document.objects.select_for_update().get(pk=document_id) if lock else document
 
 
 def projects_in(workspace: Workspace) -> QuerySet[Project]:

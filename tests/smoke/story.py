@@ -127,7 +127,7 @@ class Story:
     def holds_its_photo(self) -> bool:
         """Whether the store still has the photo's very bytes."""
         url = self.ada.get(f"/assets/{self.asset}")["renditions"]["original"]["url"]
-        return hashlib.sha256(self._store_request("GET", url).content).hexdigest() == self.pictures[0]
+        return hashlib.sha256(self.ada.ask("GET", url, expect=200).content).hexdigest() == self.pictures[0]
 
     def put_alone(self, key: str, value: dict[str, Any]) -> None:
         self.ada_board.put(key, value)
@@ -140,7 +140,7 @@ class Story:
         self.asset = self.send_photo(512, 512)
         seen = self.bo.get(f"/assets/{self.asset}")
         self._expect("Bo sees the photo's size", (seen["width"], seen["height"]) == (512, 512))
-        original = self._store_request("GET", seen["renditions"]["original"]["url"])
+        original = self.bo.ask("GET", seen["renditions"]["original"]["url"], expect=200)
         self._expect("the photo comes back whole", hashlib.sha256(original.content).hexdigest() == self.pictures[-1])
         place = {
             "type": "image",

@@ -77,7 +77,7 @@ def test_photo_becomes_an_asset_with_renditions(studio: Studio, api: Api) -> Non
     )
     assert (asset["sha256"], asset["size_bytes"]) == (hashlib.sha256(JPEG).hexdigest(), len(JPEG))
     assert (asset["state"], asset["lineage"], asset["created_by"]) == ("ready", None, studio.ada_id)
-    fetched = {name: httpx.get(shown["url"]) for name, shown in asset["renditions"].items()}
+    fetched = {name: api(studio.bo).get(shown["url"]) for name, shown in asset["renditions"].items()}
     assert {name: got.status_code for name, got in fetched.items()} == {"original": 200, "web": 200, "thumbnail": 200}
     assert fetched["original"].content == JPEG
     assert fetched["thumbnail"].headers["content-type"] == "image/jpeg"
@@ -178,7 +178,7 @@ def test_content_wins_over_name_and_declared_type(studio: Studio, api: Api) -> N
     data = saved(photo(), "PNG")
     asset = upload(api(studio.ada), studio.project_id, data, filename="lies.jpg", media_type="image/jpeg").json()
     assert asset["media_type"] == "image/png"
-    assert httpx.get(asset["renditions"]["original"]["url"]).headers["content-type"] == "image/png"
+    assert api(studio.ada).get(asset["renditions"]["original"]["url"]).headers["content-type"] == "image/png"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_content_wins_over_name_and_declared_type(studio: Studio, api: Api) -> N
 def test_uncommon_pictures_get_common_renditions(studio: Studio, api: Api, data: bytes, size: tuple[int, int]) -> None:
     """The original stays what it was; the web rendition is 8-bit sRGB that any browser shows."""
     asset = upload(api(studio.ada), studio.project_id, data).json()
-    web = httpx.get(asset["renditions"]["web"]["url"]).content
+    web = api(studio.ada).get(asset["renditions"]["web"]["url"]).content
     assert (asset["width"], asset["height"]) == size
     assert (Image.open(io.BytesIO(web)).mode, Image.open(io.BytesIO(web)).size) == ("RGB", size)
 
@@ -213,7 +213,7 @@ def test_transparent_picture_keeps_its_alpha(studio: Studio, api: Api) -> None:
     image.putalpha(100)
     asset = upload(api(studio.ada), studio.project_id, saved(image, "PNG"), media_type="image/png").json()
     assert asset["renditions"]["web"]["media_type"] == "image/webp"
-    assert Image.open(io.BytesIO(httpx.get(asset["renditions"]["web"]["url"]).content)).mode == "RGBA"
+    assert Image.open(io.BytesIO(api(studio.ada).get(asset["renditions"]["web"]["url"]).content)).mode == "RGBA"
 
 
 def test_the_store_takes_only_what_was_announced(studio: Studio, api: Api) -> None:

@@ -70,7 +70,7 @@ def test_job_makes_an_asset_that_knows_its_parent(studio: Studio, api: Api) -> N
     assert made["lineage"]["parent_id"] == asset_id
     assert made["lineage"]["job_id"] == job["id"]
     assert made["lineage"]["compute_s"] == job["compute_s"] > 0
-    whole = Image.open(io.BytesIO(httpx.get(made["renditions"]["original"]["url"]).content)).convert("RGB")
+    whole = Image.open(io.BytesIO(client.get(made["renditions"]["original"]["url"]).content)).convert("RGB")
     assert np.asarray(whole)[20, 96, 0] > 150 > np.asarray(whole)[20, 96, 2]
     with tenancy.acting(workspace_id=studio.workspace.id):
         charge = Charge.objects.get(job_id=ids.parse("job", job["id"]))
@@ -86,7 +86,7 @@ def test_transparent_picture_keeps_its_alpha(studio: Studio, api: Api) -> None:
     image.putalpha(Image.linear_gradient("L").resize(image.size))
     job = ended(client, submit(client, studio, picture(client, studio, image, "PNG")).json()["id"])
     made = client.get(f"/api/v1/assets/{job['output_asset_id']}").json()
-    whole = Image.open(io.BytesIO(httpx.get(made["renditions"]["original"]["url"]).content))
+    whole = Image.open(io.BytesIO(client.get(made["renditions"]["original"]["url"]).content))
     assert (made["media_type"], whole.mode, whole.size) == ("image/webp", "RGBA", (128, 96))
 
 

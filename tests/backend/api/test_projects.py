@@ -1,5 +1,6 @@
 """Projects, documents and tickets."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -77,3 +78,37 @@ def test_a_grant_ends_with_the_membership(api: Any, studio: Any) -> None:
     assert DocumentAccess().refresh(grant) == grant
     api(studio.ada).delete(f"/api/v1/workspaces/{studio.workspace_id}/members/{studio.bo_id}")
     assert DocumentAccess().refresh(grant) is None
+
+
+@pytest.mark.parametrize("thing", ["projects/{project}", "documents/{board}"])
+def test_renaming_needs_what_was_read(api: Any, studio: Any, thing: str) -> None:
+    """PATCH with the ETag of the last read renames; without one 428; with an old one 412 and nothing changes."""
+    ada, address = api(studio.ada), "/api/v1/" + thing.format(project=studio.project_id, board=studio.board_id)
+    etag = ada.get(address)["ETag"]
+
+    def rename(name: str, **headers: str) -> Any:
+        return ada.patch(address, {"name": name}, content_type="application/json", headers=headers)
+
+    assert rename("Nobody looked").json()["code"] == "precondition_required"
+    renamed = rename("Day Market", **{"If-Match": etag})
+    assert (renamed.status_code, renamed.json()["name"]) == (200, "Day Market")
+    late = rename("Too late", **{"If-Match": etag})
+    assert (late.status_code, late.json()["code"]) == (412, "precondition_failed")
+    now = ada.get(address)
+    assert (now.json()["name"], now["ETag"]) == ("Day Market", renamed["ETag"])
+
+
+def test_two_who_rename_at_once(api: Any, studio: Any) -> None:
+    """Of any number of changes that saw the same version one wins; the others learn that they lost."""
+    clients = [api(studio.ada) for _ in range(6)]
+    address = f"/api/v1/projects/{studio.project_id}"
+    etag = clients[0].get(address)["ETag"]
+    with ThreadPoolExecutor(6) as pool:
+        answers = pool.map(
+            lambda numbered: numbered[1].patch(
+                address, {"name": f"Name {numbered[0]}"}, content_type="application/json", headers={"If-Match": etag}
+            ),
+            enumerate(clients),
+        )
+        statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200, 412, 412, 412, 412, 412]
