@@ -63,6 +63,11 @@ JOB_LEASE_S = env.int("JOB_LEASE_S", 6)
 JOB_RUN_TIMEOUT_S = env.int("JOB_RUN_TIMEOUT_S", 300)
 MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", 256 * 1024 * 1024)  # of an input: results outgrow uploads
 
+# --- for operators
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+METRICS_HOST = env.str("METRICS_HOST", "127.0.0.1")
+METRICS_PORT = env.int("METRICS_PORT", 0)  # of worker, relay and learner, each its own; 0: none. The web has /metrics
+
 # --- Django
 SECRET_KEY = _needed("ATELIER_SECRET_KEY")
 ATELIER_DEMO = env.bool("ATELIER_DEMO", False)

@@ -1,4 +1,4 @@
-"""Opens a trace for each HTTP request and logs its end."""
+"""Opens a trace for each HTTP request, logs its end and measures it."""
 
 import time
 from collections.abc import Callable
@@ -6,9 +6,10 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest, HttpResponse
 
-from backend.core import trace
+from backend.core import metrics, trace
 
 log = structlog.get_logger()
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class TraceMiddleware:
@@ -17,15 +18,23 @@ class TraceMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
-        with trace.continued(request.headers.get("traceparent")) as traceparent:
+        with (
+            trace.continued(request.headers.get("traceparent")) as traceparent,
+            metrics.HTTP_IN_FLIGHT.track_inprogress(),
+        ):
             response = self.get_response(request)
             response["traceresponse"] = traceparent
-            match = request.resolver_match
-            log.info(
-                "http.request",
-                method=request.method,
-                route=match.route if match else "",
-                status=response.status_code,
-                duration_ms=round(1000 * (time.perf_counter() - began), 1),
-            )
+            self._tell(request, response, time.perf_counter() - began)
             return response
+
+    def _tell(self, request: HttpRequest, response: HttpResponse, duration_s: float) -> None:
+        match = request.resolver_match
+        route, status = match.route if match else "", response.status_code
+        # A stranger may send any method: as a label each would be a series that stays for ever.
+        method = request.method if request.method in METHODS else "other"
+        metrics.HTTP_DURATION.labels(method, route, status).observe(duration_s)
+        if status >= 500:
+            metrics.HTTP_SERVER_ERRORS.inc()
+        log.info(
+            "http.request", method=request.method, route=route, status=status, duration_ms=round(1000 * duration_s, 1)
+        )
