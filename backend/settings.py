@@ -51,6 +51,7 @@ MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 50 * 1024 * 1024)
 MAX_PICTURE_PIXELS = env.int("MAX_PICTURE_PIXELS", 100_000_000)
 UPLOAD_EXPIRES_S = env.int("UPLOAD_EXPIRES_S", 3600)
 TICKET_EXPIRES_S = env.int("TICKET_EXPIRES_S", 60)
+TOKEN_MAX_DAYS = env.int("TOKEN_MAX_DAYS", 90)
 COLLAB_MAX_UPDATE_BYTES = env.int("COLLAB_MAX_UPDATE_BYTES", 5 * 1024 * 1024)
 COLLAB_MAX_DOCUMENT_BYTES = env.int("COLLAB_MAX_DOCUMENT_BYTES", 50 * 1024 * 1024)
 COLLAB_GRANT_REFRESH_S = env.float("COLLAB_GRANT_REFRESH_S", 5.0)
@@ -112,6 +113,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "backend.api.auth.TokenMiddleware",
     "backend.api.middleware.TransactionMiddleware",
 ]
 TEMPLATES = [

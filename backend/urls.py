@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from backend.api import error_page, health, metrics, pages
+from backend.api import error_page, health, metrics, pages, rights_page
 from backend.api.api import api
 
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("docs/errors", error_page.error_page),
     path("docs/metrics", metrics.metrics_page),
+    path("docs/rights", rights_page.rights_page),
     path("_allauth/", include("allauth.headless.urls")),
     path("demo/sign-in/<str:token>", pages.demo_sign_in, name="demo_sign_in"),
     path("sw.js", pages.service_worker),

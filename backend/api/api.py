@@ -2,15 +2,15 @@
 
 from ninja import NinjaAPI
 
-from backend.api import assets, auth, jobs, people, problems, projects, suggestions
+from backend.api import assets, auth, jobs, people, problems, projects, suggestions, tokens
 
 api = NinjaAPI(
     title="Atelier",
     version="1",
     description="The studio's API. Errors are RFC 9457 problems: decide by `code`.",
-    auth=auth.session,
+    auth=[auth.token, auth.session],
     urls_namespace="api",
 )
 problems.register(api)
-for room in (people, projects, assets, jobs, suggestions):
+for room in (people, tokens, projects, assets, jobs, suggestions):
     api.add_router("", room.router)

@@ -3,27 +3,27 @@
 from collections.abc import Iterator
 
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import mark_safe
+from django.utils.html import format_html
 
+from backend.api.docs_page import docs_page
 from backend.core.errors import AppError
 
 
 def error_page(request: HttpRequest) -> HttpResponse:
-    rows = format_html_join(
-        "",
-        '<tr id="{}"><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}. {}</td></tr>',
-        (
-            (kind.code, kind.code, kind.status, kind.close_code, kind.title, kind.__doc__ or "")
-            for kind in sorted(set(_tree(AppError)), key=lambda kind: (kind.status, kind.code))
-        ),
+    rows = (
+        format_html(
+            '<tr id="{}"><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}. {}</td></tr>',
+            kind.code,
+            kind.code,
+            kind.status,
+            kind.close_code,
+            kind.title,
+            kind.__doc__ or "",
+        )
+        for kind in sorted(set(_tree(AppError)), key=lambda kind: (kind.status, kind.code))
     )
-    head = mark_safe(
-        "<!doctype html><meta charset=utf-8><title>Atelier: errors</title><h1>Errors</h1>"
-        "<p>Every error is an RFC 9457 problem. Decide by <code>code</code>: it is stable.</p>"
-        "<table><tr><th>code<th>HTTP<th>socket<th>meaning"
-    )
-    return HttpResponse(format_html("{}{}</table>", head, rows))
+    words = "Every error is an RFC 9457 problem. Decide by its code: it is stable."
+    return docs_page("Errors", words, ["code", "HTTP", "socket", "meaning"], rows)
 
 
 def _tree(kind: type[AppError]) -> Iterator[type[AppError]]:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 from backend.api.problems import problem
 from backend.core.errors import NotFound, NotSignedIn, PartUnavailable
-from backend.workspaces.models import Person
+from backend.workspaces.queries import active_person
 
 DEMO_SALT = "atelier.demo.sign-in"
 
@@ -46,8 +46,10 @@ def demo_sign_in(request: HttpRequest, token: str) -> HttpResponse:
     if not settings.ATELIER_DEMO:
         return problem(NotFound())
     try:
-        person = Person.objects.get(pk=signing.loads(token, salt=DEMO_SALT), is_active=True)
-    except (signing.BadSignature, Person.DoesNotExist):
+        person = active_person(signing.loads(token, salt=DEMO_SALT))
+    except signing.BadSignature:
+        person = None
+    if person is None:
         return problem(NotSignedIn("This link is not one that this studio made. Use those that `make run` printed."))
     login(request, person, backend=settings.AUTHENTICATION_BACKENDS[0])
     return HttpResponseRedirect("/")

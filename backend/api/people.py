@@ -9,7 +9,7 @@ from backend.api.auth import Request
 from backend.api.schemas import PROBLEMS, Body, PageOf, Paging, PersonId, WorkspaceId
 from backend.core.pagination import page
 from backend.workspaces import queries, services
-from backend.workspaces.models import Member, Person
+from backend.workspaces.models import Member
 from backend.workspaces.rights import Act, Role
 
 router = Router(tags=["people"])
@@ -50,7 +50,7 @@ class MemberIn(Body):
 @router.get("/me", response={200: MeOut, **PROBLEMS}, operation_id="get_me")
 def get_me(request: Request) -> MeOut:
     """The person who is signed in, and the workspaces that they are a member of."""
-    person = Person.objects.get(pk=request.person_id)
+    person = request.user
     rows = queries.memberships(person.id)
     workspaces = [MyWorkspaceOut(id=row.workspace_id, name=row.workspace.name, role=Role(row.role)) for row in rows]
     return MeOut(id=person.id, email=person.email, name=person.name, colour=person.colour, workspaces=workspaces)

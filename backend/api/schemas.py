@@ -16,6 +16,9 @@ UploadId = ids.field("upl")
 AssetId = ids.field("ast")
 JobId = ids.field("job")
 EditId = ids.field("edt")
+TokenId = ids.field("tok")
+SessionId = ids.field("ses")
+InvitationId = ids.field("inv")
 
 T = TypeVar("T")
 Name = Annotated[

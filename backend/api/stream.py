@@ -21,10 +21,12 @@ from psycopg_pool import PoolTimeout
 
 from backend.api.auth import Request
 from backend.api.schemas import PROBLEMS, ProjectId
-from backend.core import ids, tenancy, valkey
+from backend.core import ids, valkey
 from backend.core.errors import AppError
 from backend.projects.queries import access_project
+from backend.workspaces import signed_in
 from backend.workspaces.rights import Act
+from backend.workspaces.signed_in import SignedIn
 
 log = structlog.get_logger()
 router = Router(tags=["events"])
@@ -35,8 +37,8 @@ _ACCESS_CHANNEL = "collab:access"
 class Stream(StreamingHttpResponse):
     """Never buffered or compressed on its way."""
 
-    def __init__(self, person_id: uuid.UUID, project_id: uuid.UUID, workspace_id: uuid.UUID) -> None:
-        super().__init__(_events(person_id, project_id, workspace_id), content_type="text/event-stream")
+    def __init__(self, who: SignedIn, project_id: uuid.UUID, workspace_id: uuid.UUID) -> None:
+        super().__init__(_events(who, project_id, workspace_id), content_type="text/event-stream")
         self["Cache-Control"] = "no-store"
         self["X-Accel-Buffering"] = "no"
 
@@ -53,10 +55,10 @@ def follow_project(request: Request, project_id: ProjectId) -> Stream:
     Nothing is kept: after a reconnect read what you show again. Ends when your access does.
     """
     project = access_project(request.person_id, project_id, Act.READ)
-    return Stream(request.person_id, project_id, project.workspace_id)
+    return Stream(request.signed_in, project_id, project.workspace_id)
 
 
-async def _events(person_id: uuid.UUID, project_id: uuid.UUID, workspace_id: uuid.UUID) -> AsyncIterator[bytes]:
+async def _events(who: SignedIn, project_id: uuid.UUID, workspace_id: uuid.UUID) -> AsyncIterator[bytes]:
     live_channel = f"live:{ids.show('prj', project_id)}"
     checked_at = pinged_at = time.monotonic()
     client = valkey.async_client()
@@ -68,9 +70,9 @@ async def _events(person_id: uuid.UUID, project_id: uuid.UUID, workspace_id: uui
                 message = await channel.get_message(ignore_subscribe_messages=True, timeout=POLL_S)
                 told = message is not None and message["channel"].decode() == _ACCESS_CHANNEL
                 due = time.monotonic() - checked_at >= CHECK_S
-                if due or (told and _concerns(message["data"], person_id, workspace_id)):
+                if due or (told and _concerns(message["data"], who.person_id, workspace_id)):
                     checked_at = time.monotonic()
-                    if not await _may_follow(person_id, project_id):
+                    if not await _may_follow(who, project_id):
                         yield b"event: closed\ndata: {}\n\n"
                         return
                 if message is not None and not told:
@@ -90,14 +92,17 @@ def _frame(data: bytes) -> bytes:
 
 def _concerns(data: bytes, person_id: uuid.UUID, workspace_id: uuid.UUID) -> bool:
     changed = json.loads(data)
-    return changed.get("workspace_id") == str(workspace_id) and changed.get("person_id") in (None, str(person_id))
+    return changed.get("workspace_id") in (None, str(workspace_id)) and changed.get("person_id") in (
+        None,
+        str(person_id),
+    )
 
 
 @sync_to_async(thread_sensitive=False)  # each stream's look must not wait for another's
-def _may_follow(person_id: uuid.UUID, project_id: uuid.UUID) -> bool:
+def _may_follow(who: SignedIn, project_id: uuid.UUID) -> bool:
     try:
-        with tenancy.acting(person_id=person_id):
-            access_project(person_id, project_id, Act.READ)
+        with signed_in.acting(who):
+            access_project(who.person_id, project_id, Act.READ)
     except AppError:
         return False
     except (DatabaseError, PoolTimeout):

@@ -24,6 +24,9 @@ PREFIXES = {
     "edt": "edit",
     "evt": "event",
     "mbr": "membership",
+    "tok": "token",
+    "ses": "session",
+    "inv": "invitation",
 }
 
 

@@ -20,8 +20,8 @@ from backend.generations.queries import access_job, present
 from backend.generations.states import State, Step
 from backend.projects.models import DocumentKind, Project
 from backend.projects.queries import access_document
-from backend.workspaces.queries import role_in
-from backend.workspaces.rights import Act, may
+from backend.workspaces.queries import has_right
+from backend.workspaces.rights import Act
 from collab import edits
 from inference.contracts import Task, task_named
 
@@ -129,7 +129,7 @@ def cancel(job_id: uuid.UUID, *, by: uuid.UUID) -> Job:
     """
     access_job(by, job_id, Act.EDIT)
     job = Job.objects.select_for_update().get(pk=job_id)
-    if job.person_id != by and not may(role_in(by, job.workspace_id) or "", Act.MANAGE):
+    if job.person_id != by and not has_right(by, job.workspace_id, Act.MANAGE):
         raise NotYourJob("Only the person who started a job, or who manages the workspace, may cancel it.")
     if job.state == State.CANCELLED:
         return job

@@ -1,8 +1,9 @@
-"""People, workspaces, and who is a member of which."""
+"""People and their API tokens, workspaces, and who is a member of which."""
 
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower, Now
 
@@ -54,3 +55,18 @@ class Member(models.Model):
             models.UniqueConstraint(fields=["workspace", "person"], name="member_once"),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="member_role"),
         ]
+
+
+class ApiToken(models.Model):
+    """`digest` is the secret's SHA-256, `hint` its last characters. A row that is gone was revoked."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="tokens")
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", null=True)
+    name = models.TextField()
+    scopes = ArrayField(models.TextField())
+    digest = models.BinaryField(max_length=32, unique=True)
+    hint = models.CharField(max_length=4)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)

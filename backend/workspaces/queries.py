@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from backend.core import tenancy
 from backend.core.errors import Forbidden, NotFound
+from backend.workspaces import limits
 from backend.workspaces.models import Member, Person, Workspace
 from backend.workspaces.rights import Act, Role, may
 
@@ -20,8 +21,15 @@ class PersonRef:
     colour: str
 
 
+def active_person(person_id: uuid.UUID) -> Person | None:
+    return Person.objects.filter(pk=person_id, is_active=True).first()
+
+
 def memberships(person_id: uuid.UUID) -> QuerySet[Member]:
-    return Member.objects.filter(person_id=person_id).select_related("workspace").order_by("pk")
+    """Of a person; of the one workspace alone that a token is bound to, where such a token acts."""
+    rows = Member.objects.filter(person_id=person_id).select_related("workspace").order_by("pk")
+    limit = limits.present()
+    return rows if limit is None or limit.workspace_id is None else rows.filter(workspace_id=limit.workspace_id)
 
 
 def role_in(person_id: uuid.UUID, workspace_id: uuid.UUID) -> Role | None:
@@ -29,18 +37,30 @@ def role_in(person_id: uuid.UUID, workspace_id: uuid.UUID) -> Role | None:
     return Role(role) if role else None
 
 
+def has_right(person_id: uuid.UUID, workspace_id: uuid.UUID, act: Act) -> bool:
+    """As `check_right`, for where the answer is no error."""
+    try:
+        check_right(person_id, workspace_id, act)
+    except (NotFound, Forbidden):
+        return False
+    return True
+
+
 def check_right(person_id: uuid.UUID, workspace_id: uuid.UUID, act: Act) -> Role:
-    """The person's role in the workspace, if it allows `act`.
+    """The person's role in the workspace, if it allows `act`; where a token acts, its scopes must allow it too.
 
     Raises:
-        NotFound: not a member, for strangers learn nothing.
-        Forbidden: a member whose role does not allow it.
+        NotFound: not a member, or not the workspace that the token is bound to, for strangers learn nothing.
+        Forbidden: a member whose role does not allow it, or a token without the scope.
     """
-    role = role_in(person_id, workspace_id)
+    limit = limits.present()
+    role = role_in(person_id, workspace_id) if limit is None or limit.reaches(workspace_id) else None
     if role is None:
         raise NotFound
     if not may(role, act):
         raise Forbidden(f"As {role} you may not {act} here.")
+    if not may(role, act, limit):
+        raise Forbidden(f"This token lacks the scope {act}.", reason="scope_missing", scope=act)
     return role
 
 

@@ -73,12 +73,18 @@ def remove_member(workspace: Workspace, person_id: uuid.UUID, *, by: uuid.UUID) 
 
 
 def tell_access_changed(
-    workspace_id: uuid.UUID, *, person_id: uuid.UUID | None = None, document_id: uuid.UUID | None = None
+    workspace_id: uuid.UUID | None = None,
+    *,
+    person_id: uuid.UUID | None = None,
+    document_id: uuid.UUID | None = None,
 ) -> None:
-    """After the commit, let open sockets and streams read their rights again; they also do so by themselves."""
+    """After the commit, let open sockets and streams read their rights again; they also do so by themselves.
+
+    Those of all that is named: of a person everywhere, where only the person is.
+    """
     message = json.dumps(
         {
-            "workspace_id": str(workspace_id),
+            "workspace_id": str(workspace_id) if workspace_id else None,
             "person_id": str(person_id) if person_id else None,
             "document_id": str(document_id) if document_id else None,
         }
