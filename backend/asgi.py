@@ -9,6 +9,8 @@ from django.core.asgi import get_asgi_application
 
 _http = get_asgi_application()
 
+from backend.core import process  # noqa: E402 - as the next
 from collab.routing import lifespan, websocket_urlpatterns  # noqa: E402 - needs the apps that the line above loads
 
+process.begin("web")
 application = ProtocolTypeRouter({"http": _http, "websocket": URLRouter(websocket_urlpatterns), "lifespan": lifespan})

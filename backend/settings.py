@@ -67,6 +67,8 @@ MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", 256 * 1024 * 1024)  # of an input
 # --- for operators
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 METRICS_HOST = env.str("METRICS_HOST", "127.0.0.1")
+METRICS_URLS = env.list("METRICS_URLS", [f"{ATELIER_URL}/metrics"])  # that `manage.py status` adds up
+TRACES_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", env.str("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
 METRICS_PORT = env.int("METRICS_PORT", 0)  # of worker, relay and learner, each its own; 0: none. The web has /metrics
 
 # --- Django

@@ -21,7 +21,7 @@ import structlog
 from django.conf import settings
 from django.http.request import validate_host
 
-from backend.core import ids
+from backend.core import ids, metrics
 from backend.core.errors import AppError, NotFound, NotSignedIn
 from collab import bridge
 from collab.errors import (
@@ -109,6 +109,11 @@ class Rate:
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """One socket on `/collab/{doc_…}`."""
+    with metrics.COLLAB_SOCKETS.track_inprogress():
+        await _live(scope, receive, send)
+
+
+async def _live(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     message = await receive()
     if message["type"] != "websocket.connect":
         return
@@ -124,6 +129,7 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
         if not reading.done() and not outlet.closed.done():
             reading.cancel()
     error = outlet.closed.result() if outlet.closed.done() else _why(reading)
+    metrics.COLLAB_CLOSES.labels(error.code if error else "client_left").inc()
     if error is not None:
         log.info("collab.socket_closed", code=error.code, close_code=error.close_code)
         with suppress(Exception):  # the socket is gone, or its client reads nothing: then uvicorn drops it

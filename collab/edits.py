@@ -21,7 +21,7 @@ import redis
 import structlog
 from django.db import connection, transaction
 
-from backend.core import ids, trace, valkey
+from backend.core import ids, metrics, trace, valkey
 from backend.core.errors import Forbidden, NotFound
 from collab import peers
 from collab.protocol import read_state_vector, write_uint
@@ -188,4 +188,5 @@ def _tell(document_id: UUID, message: bytes) -> None:
     try:
         valkey.client().publish(peers.channel(document_id), message)
     except (redis.RedisError, OSError) as exc:
+        metrics.VALKEY_ERRORS.labels("collab").inc()
         log.warning("collab.edit_not_told", document_id=str(document_id), error=type(exc).__name__)

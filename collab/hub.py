@@ -16,6 +16,7 @@ import psycopg
 import structlog
 from django.conf import settings
 
+from backend.core import metrics
 from backend.core.errors import AppError
 from collab import bridge, heavy
 from collab.errors import AccessLost, MalformedUpdate, RoomBroken, RoomUnavailable, ShuttingDown, StaleEpoch
@@ -73,6 +74,7 @@ class Hub:
     async def open(self) -> None:
         await self._journal.open()
         self._peers.open()
+        metrics.COLLAB_ROOMS.set_function(lambda: len(self._documents))
         for loop in (self._tick(), self._look(), self._refresh_all()):
             self._spawn(loop)
 
@@ -182,6 +184,7 @@ class Hub:
         document.ready.set()  # whoever waits finds that the document is not the one any more
 
     def broken(self, document: LiveDocument) -> None:
+        metrics.COLLAB_RESYNCS.labels("reload").inc()
         log.error("collab.room_broken", document_id=str(document.document_id))
         self._spawn(self._reload(document, document.unload()))
 

@@ -5,6 +5,7 @@ outcome is unknown (the server died under it) is sent again: an update that is t
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ import structlog
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from backend.core import ids
+from backend.core import ids, metrics, trace
 from collab import heavy
 
 log = structlog.get_logger()
@@ -80,6 +81,7 @@ class Append:
     rows: list[Row]
     seq: int
     done: Callable[[bool], None]
+    traceparent: str = ""  # of the flush
     size_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -151,7 +153,12 @@ class Journal:
                 self._wake.clear()
                 self._idle.set()
                 continue
+            began = time.perf_counter()
+            spans = [trace.begin("collab.commit", append.traceparent, kind="client") for append in group]
             await self._commit(group)
+            for span in spans:
+                span.end()
+            metrics.COLLAB_COMMIT_DURATION.observe(time.perf_counter() - began)
 
     def _gather(self) -> list[Append]:
         group: list[Append] = []

@@ -15,6 +15,7 @@ into the others.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from uuid import UUID
 
 import structlog
 
-from backend.core import ids, trace
+from backend.core import ids, metrics, trace
 from backend.core.errors import AppError
 from collab import peers
 from collab.errors import MalformedUpdate, ProtocolError, RoomBroken, RoomUnavailable
@@ -133,6 +134,7 @@ class LiveDocument:
         self._inflight: dict[int, tuple[Append, float]] = {}
         self._backlog_bytes = 0
         self._ours_wait = False  # some of the entries are ours
+        self._ours_since = 0.0  # when the first of those came
         self._deferred: list[bytes] = []  # committed updates that were read while the document was loading
         self._unconfirmed: dict[tuple[UUID, int], _Unconfirmed] = {}
         self._timer: asyncio.Handle | None = None
@@ -218,7 +220,8 @@ class LiveDocument:
     def _gather(self, entry: _Entry) -> None:
         self._entries.append(entry)
         self._changed = True
-        self._ours_wait = self._ours_wait or entry.ours
+        if entry.ours and not self._ours_wait:
+            self._ours_wait, self._ours_since = True, self._clock()
         self._wake()
 
     def _refuse(self, seat: Seat, update: bytes) -> None:
@@ -226,6 +229,7 @@ class LiveDocument:
             self._mark(seat)
         elif not seat.refused:
             seat.refused = True
+            metrics.COLLAB_REFUSALS.labels("read_only").inc()
             seat.outlet.send(encode(Denied("read-only")))
 
     def _mark(self, seat: Seat) -> None:
@@ -244,7 +248,7 @@ class LiveDocument:
         match message:
             case peers.Flush(writer, seq, committed, person_id, update, traceparent) if writer != self._wire.writer:
                 if traceparent:
-                    with trace.continued(traceparent):
+                    with trace.continued(traceparent, "collab.hear", kind="consumer"):
                         log.info("collab.edit_heard", document_id=str(self.document_id), sockets=len(self.seats))
                 if self._take_remote(update, person_id):
                     self._wire.heard(writer, seq)
@@ -295,6 +299,7 @@ class LiveDocument:
         except AppError:
             return
         if joining or lacking[:1] != b"\x00":
+            metrics.COLLAB_RESYNCS.labels("answer").inc()
             self._wire.publish(self.document_id, peers.Answer(sender, lacking))
         if joining and (own := self.presences.here(own=True)).entries:
             self._wire.publish(self.document_id, peers.Presences(self._wire.writer, own.entries))
@@ -322,8 +327,12 @@ class LiveDocument:
         began = loop.time()
         if self._entries:
             entries, self._entries, self._ours_wait = self._entries, [], False
+            held = time.perf_counter()  # the loop's own clock ticks in milliseconds
+            span = trace.begin("collab.flush", None, updates=len(entries), sockets=len(self.seats))
             self._fan_out(entries)
-            self._persist([entry for entry in entries if entry.ours])
+            self._persist([entry for entry in entries if entry.ours], span.traceparent)
+            span.end()
+            metrics.COLLAB_FLUSH_DURATION.observe(time.perf_counter() - held)
         changed = self.presences.take_changed()
         if changed:
             self._show(changed)
@@ -343,7 +352,7 @@ class LiveDocument:
                 for frame in frames:
                     seat.outlet.send(frame)
 
-    def _persist(self, entries: list[_Entry]) -> None:
+    def _persist(self, entries: list[_Entry], traceparent: str) -> None:
         if not entries:
             return
         by_person: dict[UUID | None, list[bytes]] = {}
@@ -355,9 +364,11 @@ class LiveDocument:
             for update in merge(updates)
         ]
         number, self._flush_no = self._flush_no, self._flush_no + 1
-        append = Append(rows, self._wire.next_seq(), lambda saved: self._committed(number, saved))
-        self._inflight[number] = (append, self._clock())
+        append = Append(rows, self._wire.next_seq(), lambda saved: self._committed(number, saved), traceparent)
+        self._inflight[number] = (append, self._ours_since)
         self._backlog_bytes += append.size_bytes
+        metrics.COLLAB_FLUSH_SIZE.observe(append.size_bytes)
+        metrics.COLLAB_BACKLOG.inc(append.size_bytes)
         self._wire.append(append)
         author = rows[0].person_id if len(rows) == 1 else None
         for update in merge([row.data for row in rows]):
@@ -381,9 +392,11 @@ class LiveDocument:
     # --- committing
 
     def _committed(self, number: int, saved: bool) -> None:
-        append, _ = self._inflight.pop(number)
+        append, since = self._inflight.pop(number)
         self._backlog_bytes -= append.size_bytes
+        metrics.COLLAB_BACKLOG.dec(append.size_bytes)
         if not saved:
+            metrics.COLLAB_REFUSALS.labels("journal").inc()
             log.error("collab.append_refused", document_id=str(self.document_id))
             self.close(RoomUnavailable())
             return
@@ -392,6 +405,7 @@ class LiveDocument:
         self._wire.publish(self.document_id, peers.Committed(self._wire.writer, append.seq))
         for seat in self.seats:
             self._acknowledge(seat)
+        metrics.COLLAB_ACK_LATENCY.observe(self._clock() - since)
 
     def _acknowledge(self, seat: Seat) -> None:
         before = seat.committed
@@ -422,6 +436,7 @@ class LiveDocument:
         self._show(self.presences.expire(now))
         for key in [key for key, waiting in self._unconfirmed.items() if now - waiting.heard_at > HEAL_S]:
             waiting = self._unconfirmed.pop(key)
+            metrics.COLLAB_RESYNCS.labels("heal").inc()
             self._gather(_Entry(waiting.update, None, waiting.person_id, ours=True))
         for seat in self.seats:
             if now - seat.outlet.sent_at > KEEP_ALIVE_S:

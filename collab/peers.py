@@ -25,7 +25,7 @@ import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from backend.core import valkey
+from backend.core import metrics, valkey
 from collab.errors import ProtocolError
 from collab.protocol import Presence, read_bytes, read_presences, read_uint, write_bytes, write_presences, write_uint
 
@@ -194,6 +194,7 @@ class Peers:
                         pipeline.publish(name, data)
                     await pipeline.execute()
             except (TimeoutError, *AWAY) as exc:
+                metrics.VALKEY_ERRORS.labels("collab").inc()
                 log.warning("collab.peers_away", error=type(exc).__name__, dropped=len(batch))
                 await asyncio.sleep(RETRY_S)
 
@@ -205,6 +206,7 @@ class Peers:
                     while True:
                         self._hear(await self._pubsub.get_message(timeout=5.0))
             except AWAY as exc:
+                metrics.VALKEY_ERRORS.labels("collab").inc()
                 log.warning("collab.peers_lost", error=type(exc).__name__)
             except Exception:  # this task's edge: a fault of the client must not end all listening
                 log.exception("collab.peers_failed")

@@ -25,7 +25,7 @@ from django.conf import settings
 from pydantic import BaseModel
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
-from backend.core import trace
+from backend.core import metrics, trace
 from inference import mending, tiles
 from inference.contracts import TASKS, task_named
 from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout, InvalidPicture, TritonUnavailable
@@ -244,7 +244,7 @@ class Client:
             try:
                 return await self._ask(work, tile)
             except InferenceServerException as exc:
-                status = str(exc.status()).removeprefix("StatusCode.")
+                status = _status(exc)
                 broken += status in _PERHAPS_BROKEN
                 if status == "UNAVAILABLE" and work.left_s() <= 0:
                     raise TritonUnavailable from exc
@@ -261,16 +261,30 @@ class Client:
     async def _ask(self, work: _Run, tile: tiles.Tile) -> _Answer:
         piece = tiles.cut(work.picture, tile)
         inputs = [_input("PICTURE", piece, "UINT8"), _input("HALO", np.array(tile.halo, np.int32), "INT32")]
-        answer = await self._stub.infer(
-            work.model.name,
-            inputs,
-            model_version=str(work.model.version),
-            parameters={"traceparent": work.traceparent},
-            client_timeout=max(work.left_s(), 0.001),
-        )
+        began, outcome = time.perf_counter(), "CANCELLED"
+        try:
+            with trace.continued(work.traceparent, "triton.infer", kind="client", model=work.model.name) as traceparent:
+                answer = await self._stub.infer(
+                    work.model.name,
+                    inputs,
+                    model_version=str(work.model.version),
+                    parameters={"traceparent": traceparent},
+                    client_timeout=max(work.left_s(), 0.001),
+                )
+            outcome = "ok"
+        except InferenceServerException as exc:
+            outcome = _status(exc)
+            raise
+        finally:
+            metrics.TRITON_DURATION.labels(work.model.name, outcome).observe(time.perf_counter() - began)
         report = json.loads(answer.as_numpy("REPORT").tobytes())
         result, doubt = answer.as_numpy("RESULT"), answer.as_numpy("DOUBT")
         return _Answer(result, doubt, report["compute_s"], report["digest"], report["dtype"])
+
+
+def _status(exc: InferenceServerException) -> str:
+    """gRPC's name of what went wrong."""
+    return str(exc.status()).removeprefix("StatusCode.")
 
 
 def _input(name: str, value: np.ndarray[Any, Any], datatype: str) -> triton.InferInput:

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from backend.core import metrics
 from backend.core.errors import AppError, Forbidden, InvalidInput, NotFound, NotSignedIn, PartUnavailable, TooLarge
 
 log = structlog.get_logger()
@@ -26,6 +27,7 @@ def problem(error: AppError) -> JsonResponse:
     }
     response = JsonResponse(body, status=error.status, content_type="application/problem+json")
     if error.status == 503:
+        metrics.PART_AWAY.labels(str(error.extra.get("part", ""))).inc()
         response["Retry-After"] = "5"
     return response
 

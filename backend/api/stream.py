@@ -21,7 +21,7 @@ from psycopg_pool import PoolTimeout
 
 from backend.api.auth import Request
 from backend.api.schemas import PROBLEMS, ProjectId
-from backend.core import ids, valkey
+from backend.core import ids, metrics, valkey
 from backend.core.errors import AppError
 from backend.projects.queries import access_project
 from backend.workspaces import signed_in
@@ -63,6 +63,7 @@ async def _events(who: SignedIn, project_id: uuid.UUID, workspace_id: uuid.UUID)
     checked_at = pinged_at = time.monotonic()
     client = valkey.async_client()
     async with aclosing(client), client.pubsub() as channel:
+        metrics.STREAMS_OPEN.inc()
         try:
             await channel.subscribe(live_channel, _ACCESS_CHANNEL)
             yield b"retry: 1000\n: you are following\n\n"
@@ -82,7 +83,10 @@ async def _events(who: SignedIn, project_id: uuid.UUID, workspace_id: uuid.UUID)
                     yield b": ping\n\n"
         except (redis.RedisError, OSError, asyncio.IncompleteReadError) as exc:
             # The client comes again by itself, and reads again what it shows.
+            metrics.VALKEY_ERRORS.labels("stream").inc()
             log.warning("stream.valkey_away", error=type(exc).__name__)
+        finally:
+            metrics.STREAMS_OPEN.dec()
 
 
 def _frame(data: bytes) -> bytes:

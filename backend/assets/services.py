@@ -29,7 +29,7 @@ from backend.assets.errors import (
 )
 from backend.assets.models import Asset, Upload, UploadState
 from backend.assets.pictures import Inspection, Rendition
-from backend.core import events, ids, live, tenancy
+from backend.core import events, ids, live, metrics, tenancy
 from backend.core.errors import AppError
 from backend.projects.models import Project
 
@@ -80,6 +80,7 @@ def start_upload(
         person_id=by,
         data={"project_id": ids.show("prj", project.id), "upload_id": shown},
     )
+    metrics.UPLOADS.labels("started").inc()
     url, headers = storage.presign_put(
         storage.upload_key(upload.workspace_id, upload.id),
         size_bytes=size_bytes,
@@ -171,6 +172,7 @@ def _refuse(upload: Upload, refusal: AppError) -> NoReturn:
             refusal={"code": refusal.code, "detail": refusal.detail},
             finished_at=timezone.now(),
         )
+    metrics.UPLOADS.labels(refusal.code).inc()
     log.info("upload.refused", upload_id=ids.show("upl", upload.id), code=refusal.code)
     _delete_quietly(storage.upload_key(upload.workspace_id, upload.id))
     raise refusal
@@ -209,6 +211,7 @@ def _keep_upload(upload: Upload, by: uuid.UUID, seen: Inspection, renditions: di
         asset.refresh_from_db(fields=["created_at"])
         Upload.objects.filter(pk=upload.id).update(state=UploadState.FINISHED, asset=asset, finished_at=timezone.now())
         announce(asset, parent_id=None, job_id=None)
+        metrics.UPLOADS.labels("finished").inc()
         return asset
 
 

@@ -8,6 +8,7 @@ SHA-256 answer 400.
 
 import base64
 import hashlib
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from backend.assets.errors import StorageUnavailable, UploadTooLarge
+from backend.core import metrics, trace
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -81,11 +83,15 @@ def _public() -> "S3Client":
 
 
 @contextmanager
-def _store() -> Iterator["S3Client"]:
+def _store(operation: str) -> Iterator["S3Client"]:
+    """The client, for one operation: measured, with its errors as ours."""
+    began, outcome = time.perf_counter(), "ok"
     try:
-        yield _inside()
+        with trace.span(f"s3.{operation}", kind="client"):
+            yield _inside()
     except ClientError as exc:
         status = exc.response["ResponseMetadata"]["HTTPStatusCode"]
+        outcome = "missing" if status == 404 else "refused"
         if status == 404:
             raise ObjectMissing from exc
         if status == 416:
@@ -93,13 +99,16 @@ def _store() -> Iterator["S3Client"]:
         log.warning("storage.refused", code=exc.response["Error"].get("Code"), status=status)
         raise StorageUnavailable from exc
     except BotoCoreError as exc:
+        outcome = "away"
         log.warning("storage.away", error=type(exc).__name__)
         raise StorageUnavailable from exc
+    finally:
+        metrics.STORE_DURATION.labels(operation, outcome).observe(time.perf_counter() - began)
 
 
 def ensure_bucket(origins: list[str]) -> None:
     """Make the bucket if it is not there, and let pages of `origins` PUT to it and GET from it."""
-    with _store() as s3:
+    with _store("set_up") as s3:
         if settings.S3_BUCKET not in {bucket.get("Name") for bucket in s3.list_buckets()["Buckets"]}:
             s3.create_bucket(Bucket=settings.S3_BUCKET)
         s3.put_bucket_cors(
@@ -155,14 +164,14 @@ def open_object(key: str, *, range_header: str | None = None) -> Body:
         ObjectMissing, RangeNotSatisfiable, StorageUnavailable.
     """
     asked = {"Range": range_header} if range_header else {}
-    with _store() as s3:
+    with _store("get") as s3:
         found = s3.get_object(Bucket=settings.S3_BUCKET, Key=key, **asked)  # type: ignore[arg-type]  # a str of ours
     return Body(found["ContentLength"], found.get("ContentRange"), found["Body"])
 
 
 def read_chunk(body: Body, size_bytes: int) -> bytes:
     """The next bytes, at most that many; none at the end. Raises StorageUnavailable when the store breaks off."""
-    with _store():
+    with _store("read"):
         return body.stream.read(size_bytes)
 
 
@@ -174,7 +183,7 @@ def download(key: str, to: Path, *, max_bytes: int) -> tuple[int, str]:
         UploadTooLarge: more than `max_bytes`; the rest was not read.
     """
     digest, size_bytes = hashlib.sha256(), 0
-    with _store() as s3, to.open("wb") as file:
+    with _store("download") as s3, to.open("wb") as file:
         body = s3.get_object(Bucket=settings.S3_BUCKET, Key=key)["Body"]
         with body:
             for chunk in body.iter_chunks(_CHUNK_BYTES):
@@ -187,13 +196,13 @@ def download(key: str, to: Path, *, max_bytes: int) -> tuple[int, str]:
 
 
 def put(key: str, data: bytes, *, media_type: str) -> None:
-    with _store() as s3:
+    with _store("put") as s3:
         s3.put_object(Bucket=settings.S3_BUCKET, Key=key, Body=data, ContentType=media_type)
 
 
 def copy(source: str, to: str, *, media_type: str) -> None:
     """Copy inside the store, under the media type that the content was found to have. Raises ObjectMissing."""
-    with _store() as s3:
+    with _store("copy") as s3:
         s3.copy_object(
             Bucket=settings.S3_BUCKET,
             Key=to,
@@ -205,7 +214,7 @@ def copy(source: str, to: str, *, media_type: str) -> None:
 
 def exists(key: str) -> bool:
     try:
-        with _store() as s3:
+        with _store("head") as s3:
             s3.head_object(Bucket=settings.S3_BUCKET, Key=key)
     except ObjectMissing:
         return False
@@ -214,14 +223,14 @@ def exists(key: str) -> bool:
 
 def delete(*keys: str) -> None:
     """Delete what is there of `keys`; what is not there is as good as deleted."""
-    with _store() as s3:
+    with _store("delete") as s3:
         for key in keys:
             s3.delete_object(Bucket=settings.S3_BUCKET, Key=key)
 
 
 def keys_under(prefix: str) -> list[str]:
     """The first 1,000 keys that begin with `prefix`: for sweeps and tests."""
-    with _store() as s3:
+    with _store("list") as s3:
         answer = s3.list_objects_v2(Bucket=settings.S3_BUCKET, Prefix=prefix)
         return [entry["Key"] for entry in answer.get("Contents", [])]
 
@@ -229,7 +238,7 @@ def keys_under(prefix: str) -> list[str]:
 def ready() -> bool:
     """Whether the store answers for our bucket."""
     try:
-        with _store() as s3:
+        with _store("head_bucket") as s3:
             s3.head_bucket(Bucket=settings.S3_BUCKET)
     except (ObjectMissing, StorageUnavailable):
         return False

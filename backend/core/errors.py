@@ -72,7 +72,7 @@ class Conflict(AppError):
 
 
 class RequestInProgress(Conflict):
-    """The first request with this Idempotency-Key still runs. Repeat yours after `Retry-After`: its answer is replayed."""
+    """The first request with this Idempotency-Key still runs. Repeat yours after `Retry-After`: you get its answer."""
 
     code, title = "request_in_progress", "The same request is under way"
 

@@ -10,6 +10,8 @@ import psycopg
 import redis
 import structlog
 
+from backend.core import metrics
+
 log = structlog.get_logger()
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -66,6 +68,8 @@ class Leader(ABC):
                 with connect(self._dsn, name=f"atelier-{self.name}") as connection:
                     self._wait_and_lead(connection)
             except (psycopg.Error, redis.RedisError, OSError) as exc:
+                if isinstance(exc, redis.RedisError):
+                    metrics.VALKEY_ERRORS.labels(self.name).inc()
                 if time.monotonic() - began > self._backoff_max_s:
                     wait_s = 0.1  # it worked for a while: this is a new fault
                 log.warning("leader.interrupted", leader=self.name, error=type(exc).__name__, retry_in_s=wait_s)
@@ -78,6 +82,7 @@ class Leader(ABC):
             locked = connection.execute("SELECT pg_try_advisory_lock(%s)", [self.lock]).fetchone()
             if locked and locked[0]:
                 log.info("leader.leads", leader=self.name)
-                return self.lead(connection)
+                with metrics.LEADER.labels(self.name).track_inprogress():
+                    return self.lead(connection)
             self.stopping.wait(self._poll_s)
         return None

@@ -7,7 +7,7 @@ import redis
 import structlog
 from django.db import transaction
 
-from backend.core import valkey
+from backend.core import metrics, valkey
 
 log = structlog.get_logger()
 
@@ -22,4 +22,5 @@ def publish_now(topic: str, kind: str, data: dict[str, Any]) -> None:
     try:
         valkey.client().publish(f"live:{topic}", json.dumps({"kind": kind, "data": data}, default=str))
     except redis.RedisError as exc:
+        metrics.VALKEY_ERRORS.labels("live").inc()
         log.warning("live.not_sent", kind=kind, error=type(exc).__name__)

@@ -19,7 +19,7 @@ class TraceMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
         with (
-            trace.continued(request.headers.get("traceparent")) as traceparent,
+            trace.continued(request.headers.get("traceparent"), "HTTP", kind="server") as traceparent,
             metrics.HTTP_IN_FLIGHT.track_inprogress(),
         ):
             response = self.get_response(request)
@@ -35,6 +35,12 @@ class TraceMiddleware:
         metrics.HTTP_DURATION.labels(method, route, status).observe(duration_s)
         if status >= 500:
             metrics.HTTP_SERVER_ERRORS.inc()
+        seen: dict[str, trace.Value] = {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": status,
+        }
+        trace.note(f"{method} {route}", **seen)
         log.info(
             "http.request", method=request.method, route=route, status=status, duration_ms=round(1000 * duration_s, 1)
         )

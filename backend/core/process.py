@@ -1,11 +1,27 @@
 """What each process of ours does once when it starts, so that operators can see into it."""
 
 from django.conf import settings
+from django.db import connections
 
-from backend.core import metrics
+from backend.core import metrics, spans
+
+_POOLED = ("default", "system")
 
 
-def begin() -> None:
-    """Show this process's metrics on METRICS_PORT, if it has one. For processes that have no HTTP of their own."""
-    if settings.METRICS_PORT:
+def begin(service: str) -> None:
+    """Send traces, if there is an endpoint; show metrics on METRICS_PORT, if there is one and HTTP is not ours."""
+    spans.export_as(service)
+    metrics.follow("pool", _look_at_pools, metrics.POOL_CONNECTIONS, metrics.POOL_WAITING)
+    if settings.METRICS_PORT and service != "web":
         metrics.serve(settings.METRICS_HOST, settings.METRICS_PORT)
+
+
+def _look_at_pools() -> None:
+    for alias in _POOLED:
+        # Not `connection.pool`, which opens one: a process that never asked for it has none.
+        pool = type(connections[alias])._connection_pools.get(alias)  # type: ignore[attr-defined]  # Django's own
+        stats = pool.get_stats() if pool else {}
+        size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
+        metrics.POOL_CONNECTIONS.labels(alias, "idle").set(idle)
+        metrics.POOL_CONNECTIONS.labels(alias, "open").set(size)
+        metrics.POOL_WAITING.labels(alias).set(stats.get("requests_waiting", 0))

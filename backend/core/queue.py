@@ -6,7 +6,7 @@ import structlog
 from django.db import transaction
 
 from backend.celery import app
-from backend.core import trace
+from backend.core import metrics, trace
 
 log = structlog.get_logger()
 
@@ -22,6 +22,7 @@ def send_now(task: str, *args: str | int, expires_s: float | None = None) -> boo
         headers = {"traceparent": trace.current()}
         app.send_task(task, args=args, headers=headers, expires=expires_s, retry=False)
     except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as exc:
+        metrics.VALKEY_ERRORS.labels("queue").inc()
         log.warning("queue.not_sent", task=task, error=type(exc).__name__)
         return False
     return True

@@ -10,7 +10,7 @@ from typing import Any
 import redis
 import structlog
 
-from backend.core import queue, trace
+from backend.core import metrics, queue, trace
 from backend.core.leader import Connection, Leader
 
 log = structlog.get_logger()
@@ -94,16 +94,18 @@ def publish_batch(connection: Connection, valkey: redis.Redis, *, limit: int = B
         rows = in_order(connection.execute(_UNPUBLISHED, {"limit": limit}).fetchall())
         if not rows:
             return 0
+        spans = [trace.begin("relay.publish", row[7], kind="producer", event=row[1]) for row in rows]
         pipeline = valkey.pipeline(transaction=True)
-        for row in rows:
+        for row, span in zip(rows, spans, strict=True):
+            message = as_message(row) | {"traceparent": span.traceparent}  # who reads it goes on from our part
             pipeline.xadd(
-                STREAM,
-                {"id": str(row[0]), "event": json.dumps(as_message(row))},
-                maxlen=STREAM_LENGTH,
-                approximate=True,
+                STREAM, {"id": str(row[0]), "event": json.dumps(message)}, maxlen=STREAM_LENGTH, approximate=True
             )
         pipeline.execute()
         connection.execute("UPDATE core_event SET published_at = now() WHERE id = ANY(%s)", [[row[0] for row in rows]])
+        for span in spans:
+            span.end()
+    metrics.RELAYED.inc(len(rows))
     return len(rows)
 
 

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 
 from django.db import connections, transaction
 
+from backend.core import trace
+
 
 @contextmanager
 def acting(
     *, person_id: uuid.UUID | None = None, workspace_id: uuid.UUID | None = None, using: str = "default"
 ) -> Iterator[None]:
     """One transaction in which the database shows what `person_id` may read and lets write what `workspace_id` owns."""
-    with transaction.atomic(using=using):
+    with trace.span("database.transaction", role=using), transaction.atomic(using=using):
         _set(using, "app.person", person_id)
         _set(using, "app.workspace", workspace_id)
         yield

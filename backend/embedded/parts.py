@@ -60,12 +60,13 @@ def _triton(plan: Plan) -> Command:
     return Command(argv, env)
 
 
-def _ours(*argv: str) -> Callable[[Plan], Command]:
+def _ours(*argv: str, metrics: str = "") -> Callable[[Plan], Command]:
     def command(plan: Plan) -> Command:
         quiet = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "MALLOC_ARENA_MAX": "2"}
         web_port = str(plan.ports["web"])
         arguments = [argument.replace("{web_port}", web_port) for argument in argv]
-        return Command([sys.executable, *arguments], {**settings(plan), **quiet}, cwd=ROOT)
+        shown = {"METRICS_PORT": str(plan.ports[metrics]), "METRICS_HOST": HOST} if metrics else {}
+        return Command([sys.executable, *arguments], {**settings(plan), **quiet, **shown}, cwd=ROOT)
 
     return command
 
@@ -121,11 +122,17 @@ PARTS: Sequence[Part] = (
     Part(
         "worker",
         _ours("-m", "celery", "-A", "backend.celery", "worker", "-P", "threads", "-c", "4", "-l", "INFO",
-              "--without-gossip", "--without-mingle"),
+              "--without-gossip", "--without-mingle", metrics="worker_metrics"),
         valkey.has_waiting_worker,
         needs=("prepare", "valkey"), layer=1,
     ),
-    Part("relay", _ours("manage.py", "relay"), _connected("atelier-relay"), needs=("prepare", "valkey"), layer=1),
-    Part("learner", _ours("manage.py", "learner"), _connected("atelier-learner"), needs=("prepare", "valkey"), layer=1),
+    Part(
+        "relay", _ours("manage.py", "relay", metrics="relay_metrics"), _connected("atelier-relay"),
+        needs=("prepare", "valkey"), layer=1,
+    ),
+    Part(
+        "learner", _ours("manage.py", "learner", metrics="learner_metrics"), _connected("atelier-learner"),
+        needs=("prepare", "valkey"), layer=1,
+    ),
 )  # fmt: skip
 OUTER = tuple(part.name for part in PARTS if part.layer == 0)

@@ -17,6 +17,7 @@ HOST = "127.0.0.1"  # nothing of the stack listens elsewhere
 INNER_PORTS = (
     *("postgres", "valkey", "triton", "triton_metrics", "s3", "s3_grpc"),
     *("s3_master", "s3_master_grpc", "s3_volume", "s3_volume_grpc", "s3_filer", "s3_filer_grpc"),
+    *("worker_metrics", "relay_metrics", "learner_metrics"),
 )
 PASSWORDS = ("superuser", "owner", "app", "system", "s3_access", "s3_secret", "django")
 # Below the range from which Linux takes ports for outgoing connections, so that no client can sit on ours at a restart.
@@ -64,7 +65,13 @@ class Plan:
             "ATELIER_SECRET_KEY": self.passwords["django"],
             "ATELIER_URL": self.url,
             "ATELIER_DEMO": "true" if self.demo else "false",
+            "METRICS_URLS": ",".join(self.metrics_urls()),
         }
+
+    def metrics_urls(self) -> list[str]:
+        """Where each of our own processes shows its metrics."""
+        ports = [self.ports["web"], *(self.ports[f"{name}_metrics"] for name in ("worker", "relay", "learner"))]
+        return [f"http://{HOST}:{port}/metrics" for port in ports]
 
     def origins(self) -> list[str]:
         """The origins from which a browser may reach the store: the public one, and localhost by its other name."""

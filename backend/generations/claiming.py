@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from psycopg_pool import PoolTimeout
 
-from backend.core import tenancy
+from backend.core import metrics, tenancy
 from backend.generations.scheduler import Share, Shares, Waiting, order
 from backend.generations.states import State, Step, after
 
@@ -49,7 +49,7 @@ _TAKE = """
 UPDATE generations_job SET state = %s, attempt = attempt + 1, lease_until = now() + %s * interval '1 second',
     started_at = coalesce(started_at, now())
 WHERE id = (SELECT id FROM generations_job WHERE id = %s AND state = %s FOR UPDATE SKIP LOCKED)
-RETURNING attempt, traceparent
+RETURNING attempt, traceparent, task, extract(epoch FROM now() - created_at)::float8
 """
 _KEEP_CLOCK = """
 INSERT INTO generations_flowclock (workspace_id, person_id, clock_us, busy) VALUES (%s, %s, %s, %s)
@@ -75,6 +75,7 @@ class Claim:
     attempt: int
     estimate_us: int
     traceparent: str
+    task: str
 
 
 @dataclass(slots=True)
@@ -106,7 +107,9 @@ def claim_next() -> Claim | None:
             taken = cursor.fetchone()
             if taken:  # not somebody who cancels it at this moment
                 _keep_clocks(before, shares.charged(job.flows, job.cost_us))
-                return Claim(job.job_id, job.workspace_id, job.person_id, taken[0], job.cost_us, taken[1])
+                if taken[0] == 1:
+                    metrics.JOB_WAIT.labels(taken[2]).observe(taken[3])
+                return Claim(job.job_id, job.workspace_id, job.person_id, taken[0], job.cost_us, *taken[1:3])
     return None
 
 

@@ -1,13 +1,16 @@
 """Reads jobs and the tasks that there are, and shows them."""
 
 import uuid
+from contextlib import closing
 from typing import Any
 
+from django.db import connections
 from django.db.models import QuerySet
 
 from backend.core import ids
 from backend.core.errors import NotFound
 from backend.generations.models import Job
+from backend.generations.states import State
 from backend.projects.models import Project
 from backend.projects.queries import access_project
 from backend.workspaces.rights import Act
@@ -39,6 +42,15 @@ def tasks() -> list[dict[str, Any]]:
         }
         for task in TASKS.values()
     ]
+
+
+def counted(*states: State) -> dict[str, int]:
+    """How many jobs of all workspaces are in each of `states`, as the role `system`."""
+    with closing(connections["system"]) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT state, count(*) FROM generations_job WHERE state = ANY(%s) GROUP BY state", [list(states)]
+        )
+        return {state.value: 0 for state in states} | dict(cursor.fetchall())
 
 
 def present(job: Job) -> dict[str, Any]:

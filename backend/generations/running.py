@@ -25,7 +25,7 @@ from backend.assets.content import ContentVanished
 from backend.assets.models import Asset
 from backend.assets.queries import AssetRef
 from backend.assets.results import Provenance, Result
-from backend.core import ids, live, tenancy, trace
+from backend.core import ids, live, metrics, tenancy, trace
 from backend.core.errors import AppError, PartUnavailable
 from backend.generations import board, claiming, services
 from backend.generations.claiming import Claim, Lease
@@ -64,27 +64,35 @@ def run_next() -> bool:
 
 def run(claim: Claim) -> None:
     """Run a claimed job to its end, whatever that is. Raises only our own mistakes, after the job failed of them."""
-    with trace.continued(claim.traceparent), claiming.keeper.holding(claim) as lease:
+    act = trace.continued(claim.traceparent, "job.run", kind="consumer", task=claim.task, attempt=claim.attempt)
+    with act, claiming.keeper.holding(claim) as lease:
         log.info("job.claimed", job_id=ids.show("job", claim.job_id), attempt=claim.attempt)
         began = time.perf_counter()
+        outcome = "failed"
         try:
             _make(claim, lease)
+            outcome = "succeeded"
         except (LeaseLost, InferenceCancelled):
+            outcome = "let_go"
             _let_go(lease, used_s=time.perf_counter() - began)
         except _PASSING as exc:
-            error = _shown(exc)
+            outcome, error = "put_back", _shown(exc)
             _end(lease, lambda job: services.put_back(job, error, lost=False))
         except AppError as exc:
             error = _shown(exc)
             _end(lease, lambda job: services.fail(job, error))
         except _DATABASE_AWAY:
             # Nothing can be written now. The lease runs out, and the sweeper queues the job again.
+            outcome = "database_away"
             log.exception("job.database_away", job_id=ids.show("job", claim.job_id))
         except Exception:
             log.exception("job.broke", job_id=ids.show("job", claim.job_id))
             broken = {"code": "internal", "detail": "This is our fault, and it is logged."}
             _end(lease, lambda job: services.fail(job, broken))
             raise
+        finally:
+            metrics.JOB_DURATION.labels(claim.task, outcome).observe(time.perf_counter() - began)
+            trace.note(outcome=outcome)
 
 
 def _shown(exc: BaseException) -> dict[str, str]:
@@ -95,18 +103,21 @@ def _shown(exc: BaseException) -> dict[str, str]:
 
 def _make(claim: Claim, lease: Lease) -> None:
     job, source = _load(claim)
-    pixels, alpha = _patiently(lease, lambda: _read(source))
+    with trace.span("job.read"):
+        pixels, alpha = _patiently(lease, lambda: _read(source))
     _give_connections_back()  # the network takes seconds to minutes
     task = TASKS[job.task]
-    made = client.run(
-        job.task,
-        pixels,
-        task.parameters.model_validate(job.parameters),
-        on_progress=_progress_of(job, lease),
-        cancelled=lease.lost.is_set,
-        timeout_s=max(settings.JOB_RUN_TIMEOUT_S, _TIMES_THE_ESTIMATE * job.estimate_us / 1e6),
-    )
-    result = results.encode(made.picture, alpha)
+    with trace.span("job.infer"):
+        made = client.run(
+            job.task,
+            pixels,
+            task.parameters.model_validate(job.parameters),
+            on_progress=_progress_of(job, lease),
+            cancelled=lease.lost.is_set,
+            timeout_s=max(settings.JOB_RUN_TIMEOUT_S, _TIMES_THE_ESTIMATE * job.estimate_us / 1e6),
+        )
+    with trace.span("job.encode"):
+        result = results.encode(made.picture, alpha)
     provenance = Provenance(
         parent_id=source.id,
         job_id=job.id,
@@ -119,7 +130,8 @@ def _make(claim: Claim, lease: Lease) -> None:
         parameters=job.parameters,
         compute_us=round(made.compute_s * 1e6),
     )
-    _patiently(lease, lambda: _keep(lease, source, result, provenance))
+    with trace.span("job.publish"):
+        _patiently(lease, lambda: _keep(lease, source, result, provenance))
     log.info("job.succeeded", job_id=ids.show("job", job.id), compute_s=made.compute_s, tiles=made.tiles)
 
 

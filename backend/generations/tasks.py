@@ -1,8 +1,13 @@
 """What the Celery workers run for AI jobs. The database says what is to do; a message only wakes a worker."""
 
-from celery import shared_task
+from typing import Any
 
-from backend.generations import running, sweeper
+from celery import shared_task
+from celery.signals import worker_init
+
+from backend.core import metrics
+from backend.generations import queries, running, sweeper
+from backend.generations.states import State
 
 
 @shared_task(name="generations.run_next", ignore_result=True)
@@ -13,3 +18,13 @@ def run_next() -> None:
 @shared_task(name="generations.sweep", ignore_result=True)
 def sweep() -> None:
     sweeper.sweep()
+
+
+@worker_init.connect
+def _show_jobs(**_: Any) -> None:
+    metrics.follow("jobs", _count_jobs, metrics.JOBS)
+
+
+def _count_jobs() -> None:
+    for state, count in queries.counted(State.QUEUED, State.RUNNING).items():
+        metrics.JOBS.labels(state).set(count)

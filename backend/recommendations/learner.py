@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import redis
 import structlog
 
-from backend.core import ids, live
+from backend.core import ids, live, metrics, trace
 from backend.core.leader import Connection, Leader
 from backend.recommendations import acts, memory, stream
 from backend.recommendations.memory import Personal, Placed, Shared
@@ -65,6 +65,7 @@ class Follower:
             try:
                 self._follow_once()
             except redis.RedisError as exc:
+                metrics.VALKEY_ERRORS.labels("learner").inc()
                 log.warning("learner.valkey_away", error=type(exc).__name__)
                 self._learn_from_outbox(within_s=stream.KEPT_DAYS * 86400)
                 self.save()
@@ -119,8 +120,10 @@ class Follower:
         known = self._unsaved | (stream.seen_among(self._connection, new) if new else set())
         for event_id, event in new.items():
             if event_id not in known:
-                self._learn_one(event)
+                with trace.continued(event.get("traceparent"), "learner.learn", kind="consumer"):
+                    self._learn_one(event)
                 self._unsaved.add(event_id)
+                metrics.LEARNED.inc()
 
     def _learn_one(self, event: stream.Event) -> None:
         try:

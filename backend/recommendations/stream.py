@@ -9,12 +9,16 @@ import json
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 import structlog
+from django.db import connections
 
+from backend.core import metrics
+from backend.core import valkey as door
 from backend.core.leader import Connection
 from backend.core.relay import STREAM, as_message, in_order, least_id
 
@@ -113,6 +117,31 @@ def read(valkey: redis.Redis, position: Position, *, block_ms: int) -> tuple[lis
         except (KeyError, ValueError) as exc:
             log.warning("recommendations.entry_unreadable", entry_id=entry_id.decode(), error=type(exc).__name__)
     return events, Position(position.run_id, entries[-1][0].decode())
+
+
+def lag_s() -> float:
+    """How far what is learned and saved lies behind the stream's end, by the times of their entries. Raises RedisError,
+    DatabaseError."""
+    with closing(connections["system"]) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT entry_id FROM recommendations_position WHERE stream = %s", [STREAM])
+        saved = cursor.fetchone()
+    valkey = door.client()
+    at = saved[0] if saved else "0-0"
+    behind: Any = valkey.xrange(STREAM, f"({at}", "+", count=1)
+    if not behind:
+        return 0.0
+    last: Any = valkey.xrevrange(STREAM, count=1)
+    learned_ms = _time_ms(at) or _time_ms(behind[0][0].decode())
+    return (_time_ms(last[0][0].decode()) - learned_ms) / 1000
+
+
+def follow_lag() -> None:
+    """Show the lag in this process's metrics."""
+    metrics.follow("learner", lambda: metrics.LEARNER_LAG.set(lag_s()), metrics.LEARNER_LAG)
+
+
+def _time_ms(entry_id: str) -> int:
+    return int(entry_id.partition("-")[0])
 
 
 def _run_id(valkey: redis.Redis) -> str:

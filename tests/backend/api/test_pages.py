@@ -1,10 +1,13 @@
 """Health, the studio's page, the demo's sign-in links, and the errors' page."""
 
+import time
 from typing import Any
 
 import pytest
 from django.core import signing
+from psycopg_pool import PoolTimeout
 
+from backend.api import health
 from backend.api.pages import DEMO_SALT
 
 
@@ -52,3 +55,28 @@ def test_pages_carry_the_content_security_policy(client: Any, studio: Any) -> No
     policy = client.get("/docs/errors")["Content-Security-Policy"]
     assert "script-src 'self' 'wasm-unsafe-eval';" in policy + ";"
     assert "default-src 'self'" in policy
+
+
+def test_readyz_is_quick_when_parts_are_silent(client: Any, studio: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes run side by side, and one that hangs is not waited for: it is not ready."""
+
+    def hangs() -> bool:
+        time.sleep(4)
+        return True
+
+    monkeypatch.setattr(health, "PROBES", {**health.PROBES, "s3": hangs, "triton": hangs})
+    began = time.monotonic()
+    answer = client.get("/readyz")
+    assert time.monotonic() - began < health.TIMEOUT_S + 1
+    assert answer.json()["parts"] == {"database": True, "valkey": True, "s3": False, "triton": False}
+    assert answer.status_code == 200
+
+
+def test_without_the_database_it_is_not_ready(client: Any, studio: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exhausted pool is as good as no database."""
+
+    def exhausted() -> bool:
+        raise PoolTimeout
+
+    monkeypatch.setattr(health, "PROBES", {**health.PROBES, "database": exhausted})
+    assert client.get("/readyz").status_code == 503

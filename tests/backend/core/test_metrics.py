@@ -1,7 +1,10 @@
 """Metrics: each is named on its page, what is shown parses, and strangers see nothing."""
 
+import asyncio
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -10,7 +13,10 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from backend.core import metrics
-from tests.conftest import Stack
+from backend.workspaces.models import Person
+from tests.backend.api.test_jobs import ended, picture, submit
+from tests.collab.ysocket import YSocket
+from tests.conftest import Stack, Studio
 
 
 def families(text: str) -> dict[str, float]:
@@ -115,3 +121,102 @@ def test_a_part_that_is_away_hides_nothing_else() -> None:
     assert "atelier_outbox_oldest_unpublished_seconds NaN" in text
     assert 'atelier_jobs{state="queued"}' not in text
     assert "atelier_http_requests_in_flight" in text
+
+
+def until(test: Callable[[], bool], *, timeout_s: float = 20.0) -> bool:
+    end = time.monotonic() + timeout_s
+    while not test():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def of(text: str, name: str, **labels: str) -> float:
+    """The sum of the series `name` that have `labels`."""
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def scrape(stack: Stack, process: str) -> str:
+    return httpx.get(f"http://127.0.0.1:{stack.plan.ports[f'{process}_metrics']}/metrics").text
+
+
+def test_relay_and_learner_show_what_they_did(
+    stack: Stack, studio: Studio, live_api: Callable[[Person], httpx.Client]
+) -> None:
+    """An event that a request records is counted by both, and neither stays behind."""
+    before = {name: scrape(stack, name) for name in ("relay", "learner")}
+    live_api(studio.ada).post(f"/api/v1/projects/{studio.project_id}/acts", json={"tool": "text"}).raise_for_status()
+    counted = {"relay": "atelier_relay_published_events_total", "learner": "atelier_learner_events_total"}
+    for name, counter in counted.items():
+        assert until(lambda: of(scrape(stack, name), counter) > of(before[name], counter))  # noqa: B023 - asked at once
+        assert of(scrape(stack, name), "atelier_leader", work=name) == 1
+    assert until(lambda: of(scrape(stack, "relay"), "atelier_outbox_unpublished_events") == 0)
+    assert until(lambda: of(scrape(stack, "learner"), "atelier_learner_lag_seconds") == 0)
+
+
+def test_a_job_is_measured_where_it_runs(stack: Stack, studio: Studio, api: Callable[[Person], Client]) -> None:
+    """Its wait and its run by task and outcome, Triton's tiles and the calls of S3, on the worker."""
+    ada = api(studio.ada)
+    job = submit(ada, studio, picture(ada, studio)).json()["id"]
+    assert ended(ada, job)["state"] == "succeeded"
+    runs = "atelier_job_run_duration_seconds_count"
+    assert until(lambda: of(scrape(stack, "worker"), runs, task="enhance", outcome="succeeded") > 0)
+    text = scrape(stack, "worker")
+    assert of(text, "atelier_job_queue_wait_seconds_count", task="enhance") > 0
+    assert of(text, "atelier_triton_duration_seconds_count", outcome="ok") > 0
+    assert of(text, "atelier_store_duration_seconds_count", operation="download", outcome="ok") > 0
+    assert until(lambda: of(scrape(stack, "worker"), "atelier_task_duration_seconds_count", outcome="ok") > 0)
+    assert 'atelier_jobs{state="queued"}' in text
+    assert "atelier_queue_messages " in text
+    assert job not in text
+
+
+def test_uploads_are_counted_by_outcome(studio: Studio, api: Callable[[Person], Client]) -> None:
+    """In the process that takes them: this one, through Django's client."""
+    before = metrics.render()[0].decode()
+    picture(api(studio.ada), studio)
+    after = metrics.render()[0].decode()
+    for outcome in ("started", "finished"):
+        counts = [of(text, "atelier_uploads_total", outcome=outcome) for text in (before, after)]
+        assert counts[1] == counts[0] + 1
+
+
+@pytest.fixture
+async def ada(studio: Studio, signed_in: httpx.Client) -> AsyncIterator[httpx.AsyncClient]:
+    options: dict[str, Any] = {"cookies": signed_in.cookies, "headers": signed_in.headers}
+    async with httpx.AsyncClient(base_url=signed_in.base_url, timeout=20, **options) as client:
+        yield client
+
+
+@pytest.fixture
+def signed_in(studio: Studio, live_api: Callable[[Person], httpx.Client]) -> httpx.Client:
+    return live_api(studio.ada)
+
+
+async def test_co_editing_is_measured(stack: Stack, studio: Studio, ada: httpx.AsyncClient) -> None:
+    """Rooms, sockets, flushes, commits and acknowledgements while somebody draws; the close when they go."""
+    ticket = (await ada.post(f"/api/v1/documents/{studio.board_id}/tickets")).json()["ticket"]
+    before = (await ada.get("/metrics")).text
+    socket = await YSocket().open(f"{stack.ws_url}/collab/{studio.board_id}?ticket={ticket}&status=1")
+    await socket.put("a", "drawn")
+    await socket.saved()
+    during = (await ada.get("/metrics")).text
+    await socket.close()
+    assert of(during, "atelier_collab_rooms") >= 1
+    assert of(during, "atelier_collab_sockets") >= 1
+    for name in ("flush_duration_seconds", "flush_size_bytes", "commit_duration_seconds"):
+        assert of(during, f"atelier_collab_{name}_count") > of(before, f"atelier_collab_{name}_count")
+    latency = "atelier_collab_acknowledgement_latency_seconds"
+    assert of(during, f"{latency}_count") > of(before, f"{latency}_count")
+    assert 0 < of(during, f"{latency}_sum") < 600
+    assert of(during, "atelier_database_pool_connections", database="default", state="open") > 0
+    closes: dict[str, Any] = {"name": "atelier_collab_closes_total", "code": "client_left"}
+    async with asyncio.timeout(20):
+        while of((await ada.get("/metrics")).text, **closes) <= of(before, **closes):  # noqa: ASYNC110 - in the web
+            await asyncio.sleep(0.1)

@@ -67,7 +67,7 @@ def take(job: Job, *, lease: timedelta = FAR) -> Claim:
             state="running", attempt=F("attempt") + 1, lease_until=timezone.now() + lease
         )
         job.refresh_from_db()
-    return Claim(job.id, job.workspace_id, job.person_id, job.attempt, job.estimate_us, "")
+    return Claim(job.id, job.workspace_id, job.person_id, job.attempt, job.estimate_us, "", job.task)
 
 
 def fresh(job: Job) -> Job:

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from backend.core import valkey
+from backend.core import outbox, process, valkey
 from backend.core.relay import Relay
 
 
@@ -14,4 +14,6 @@ class Command(BaseCommand):
     requires_system_checks = ()  # they import the web's routes: time and memory that this process has no use for
 
     def handle(self, *args: Any, **options: Any) -> None:
+        process.begin("relay")
+        outbox.follow()
         Relay(settings.DATABASE_SYSTEM_URL, valkey.client()).run_until_told()

@@ -5,7 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from backend.core import valkey
+from backend.core import process, valkey
+from backend.recommendations import stream
 from backend.recommendations.learner import Learner
 
 
@@ -14,4 +15,6 @@ class Command(BaseCommand):
     requires_system_checks = ()  # they import the web's routes: time and memory that this process has no use for
 
     def handle(self, *args: Any, **options: Any) -> None:
+        process.begin("learner")
+        stream.follow_lag()
         Learner(settings.DATABASE_SYSTEM_URL, valkey.client()).run_until_told()
