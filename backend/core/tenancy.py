@@ -7,6 +7,13 @@ from contextlib import contextmanager
 from django.db import connections, transaction
 
 from backend.core import trace
+from backend.core.errors import NotFound
+
+_ENTER = """
+    SELECT set_config('app.workspace', CASE
+        WHEN app_person() IS NULL OR %(workspace)s IN (SELECT app_workspaces()) THEN %(workspace)s::text ELSE ''
+    END, true)
+"""
 
 
 @contextmanager
@@ -21,10 +28,30 @@ def acting(
 
 
 def enter_workspace(workspace_id: uuid.UUID, *, using: str = "default") -> None:
-    """Let the open transaction write in `workspace_id`. Call it only after a right there was shown."""
-    if not connections[using].in_atomic_block:
-        raise RuntimeError("enter_workspace needs an open transaction: the setting is local to it")
+    """Let the open transaction write in `workspace_id`. Call it only after a right there was shown.
+
+    Where a person acts, the database looks by itself whether they are a member: a check above that lost its condition,
+    or was forgotten, opens nothing.
+
+    Raises:
+        NotFound: the person who acts is no member.
+    """
+    _check_open(using)
+    with connections[using].cursor() as cursor:
+        cursor.execute(_ENTER, {"workspace": workspace_id})
+        if cursor.fetchone() != (str(workspace_id),):
+            raise NotFound
+
+
+def enter_as_newcomer(workspace_id: uuid.UUID, *, using: str = "default") -> None:
+    """As `enter_workspace`, for who becomes a member in this transaction: by founding the workspace, or invited."""
+    _check_open(using)
     _set(using, "app.workspace", workspace_id)
+
+
+def _check_open(using: str) -> None:
+    if not connections[using].in_atomic_block:
+        raise RuntimeError("a workspace is entered in an open transaction: the setting is local to it")
 
 
 def _set(using: str, name: str, value: uuid.UUID | None) -> None:

@@ -38,7 +38,7 @@ def create_person(*, email: str, name: str, password: str | None = None) -> Pers
 @transaction.atomic
 def create_workspace(*, name: str, owner: Person) -> Workspace:
     workspace = Workspace(id=ids.new_id(), name=name.strip())
-    tenancy.enter_workspace(workspace.id)
+    tenancy.enter_as_newcomer(workspace.id)
     workspace.save(force_insert=True)
     Member.objects.create(workspace=workspace, person=owner, role=Role.OWNER)
     return workspace

@@ -9,6 +9,7 @@ from django.db.utils import ProgrammingError
 from psycopg import sql
 
 from backend.core import tenancy
+from backend.core.errors import NotFound
 from backend.core.ids import new_id
 
 WITHOUT_TENANT = {
@@ -75,6 +76,12 @@ def test_a_member_can_read_but_not_write_without_entering(studio: Any) -> None:
     project = apps.get_model("projects", "Project")
     with tenancy.acting(person_id=studio.ada.id):
         assert project.objects.filter(pk=studio.project.id).update(name="taken") == 0
+
+
+def test_nobody_enters_a_workspace_that_they_are_no_member_of(studio: Any, other_studio: Any) -> None:
+    """The database looks by itself: code that forgot to check a right opens nothing."""
+    with pytest.raises(NotFound), tenancy.acting(person_id=studio.ada.id):
+        tenancy.enter_workspace(other_studio.workspace.id)
 
 
 def test_a_row_can_not_be_moved_into_another_tenant(studio: Any, other_studio: Any) -> None:
