@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from backend.api import error_page, health, metrics, pages, rights_page
+from backend.api import error_page, health, metrics, pages, problems, rights_page
 from backend.api.api import api
 
 urlpatterns = [
@@ -13,6 +13,8 @@ urlpatterns = [
     path("docs/errors", error_page.error_page),
     path("docs/metrics", metrics.metrics_page),
     path("docs/rights", rights_page.rights_page),
+    # Nobody has a telephone number here, and allauth's views of them fail without one.
+    re_path(r"^_allauth/browser/v1/(?:account/phone|auth/phone/verify(?:/resend)?)$", problems.not_found),
     path("_allauth/", include("allauth.headless.urls")),
     path("demo/sign-in/<str:token>", pages.demo_sign_in, name="demo_sign_in"),
     path("sw.js", pages.service_worker),

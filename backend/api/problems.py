@@ -73,5 +73,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return problem(AppError("This is our fault, and it is logged."))
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return problem(NotFound())
