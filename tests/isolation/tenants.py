@@ -1,0 +1,189 @@
+"""Hides the tenants that the walk goes through: who is in them, and one of each thing that an address can name.
+
+`Maker`s give a fresh thing to each call that uses one up. They write rows as the services leave them, but wake nobody:
+what a worker or the relay did meanwhile would look like something that a refused call had done.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from backend.assets import storage
+from backend.assets.models import Asset, Upload
+from backend.core import ids, tenancy
+from backend.generations.models import Job
+from backend.projects.models import Document, DocumentKind, Project
+from backend.workspaces.models import Member, Person, Workspace
+from backend.workspaces.rights import Role
+from backend.workspaces.services import create_person
+from collab import edits
+from tests.backend.assets.test_pictures import photo, saved
+
+JPEG = saved(photo(64, 48), "JPEG")
+SHA256 = hashlib.sha256(JPEG).hexdigest()
+FAR = timedelta(days=365)  # no worker claims a job, and no sweeper takes an upload, before that
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A workspace with one person in each role, and the typed id of one of each thing in it, by its address' word.
+
+    `mark` is part of every name and e-mail address in it, and of nothing else.
+    """
+
+    mark: str
+    workspace: Workspace
+    people: dict[Role, Person]
+    things: dict[str, str]
+
+    @property
+    def owner(self) -> Person:
+        return self.people[Role.OWNER]
+
+
+Maker = Callable[[Tenant, Person], str]
+
+
+def mark() -> str:
+    return f"zq{uuid.uuid4().hex[:10]}"
+
+
+def make_person(name: str, marked: str) -> Person:
+    with tenancy.acting():
+        return create_person(email=f"{name}-{marked}@test.invalid", name=f"{name.title()} {marked}")
+
+
+def make_tenant(people: dict[Role, Person], marked: str) -> Tenant:
+    workspace = Workspace(id=ids.new_id(), name=f"Studio {marked}")
+    with tenancy.acting(workspace_id=workspace.id):
+        workspace.save(force_insert=True)
+        Member.objects.bulk_create(Member(workspace=workspace, person=p, role=role) for role, p in people.items())
+    things = {"workspace_id": ids.show("wsp", workspace.id), "rendition": "thumbnail"}
+    tenant = Tenant(marked, workspace, people, things)
+    for word, make in FIRST.items():
+        tenant.things[word] = make(tenant, tenant.owner)
+    return tenant
+
+
+def a_project(tenant: Tenant, by: Person) -> str:
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        row = Project.objects.create(workspace=tenant.workspace, name=f"Harbour {tenant.mark}", created_by=by)
+    return ids.show("prj", row.id)
+
+
+def a_document(tenant: Tenant, by: Person) -> str:
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        row = Document.objects.create(
+            workspace=tenant.workspace,
+            project_id=_project(tenant),
+            kind=DocumentKind.BOARD,
+            name=f"Board {tenant.mark}",
+            created_by=by,
+        )
+    return ids.show("doc", row.id)
+
+
+def an_upload(tenant: Tenant, by: Person) -> str:
+    """Announced by `by`, with its bytes in the store: ready to be finished."""
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        row = Upload.objects.create(
+            id=ids.new_id(),
+            workspace=tenant.workspace,
+            project_id=_project(tenant),
+            person=by,
+            filename=f"Stall {tenant.mark}.jpg",
+            media_type="image/jpeg",
+            size_bytes=len(JPEG),
+            sha256=SHA256,
+            expires_at=timezone.now() + FAR,
+        )
+    storage.put(storage.upload_key(tenant.workspace.id, row.id), JPEG, media_type="image/jpeg")
+    return ids.show("upl", row.id)
+
+
+def an_asset(tenant: Tenant, by: Person) -> str:
+    """Its content lies in the store."""
+    key = storage.content_key(tenant.workspace.id, SHA256)
+    storage.put(key, JPEG, media_type="image/jpeg")
+    rendition = {"key": key, "media_type": "image/jpeg", "width": 64, "height": 48}
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        row = Asset.objects.create(
+            id=ids.new_id(),
+            workspace=tenant.workspace,
+            project_id=_project(tenant),
+            name=f"Lantern {tenant.mark}.jpg",
+            media_type="image/jpeg",
+            width=64,
+            height=48,
+            size_bytes=len(JPEG),
+            sha256=SHA256,
+            renditions={"web": rendition, "thumbnail": rendition},
+            created_by=by,
+        )
+    return ids.show("ast", row.id)
+
+
+def a_job(tenant: Tenant, by: Person) -> str:
+    """Asked for by `by`; it waits for a year."""
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        row = Job.objects.create(
+            id=ids.new_id(),
+            workspace=tenant.workspace,
+            project_id=_project(tenant),
+            person=by,
+            task="enhance",
+            task_version="1",
+            parameters={"scale": 2},
+            input_asset_id=ids.parse("ast", tenant.things["asset_id"]),
+            request_digest="0" * 64,
+            traceparent="",
+            estimate_us=1,
+            not_before=timezone.now() + FAR,
+        )
+    return ids.show("job", row.id)
+
+
+def an_edit(tenant: Tenant, by: Person) -> str:
+    """Made by a model for `by`."""
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        made = edits.apply(
+            ids.parse("doc", tenant.things["document_id"]),
+            [edits.SetEntry("elements", uuid.uuid4().hex, {"type": "text", "text": f"Note {tenant.mark}"})],
+            workspace_id=tenant.workspace.id,
+            author="test",
+            on_behalf_of=by.id,
+        )
+    return ids.show("edt", made)
+
+
+def a_newcomer(tenant: Tenant, by: Person) -> str:
+    """The e-mail address of somebody who signs in here and is a member nowhere."""
+    return make_person("newcomer", mark()).email
+
+
+def a_guest(tenant: Tenant, by: Person) -> str:
+    """A viewer of the workspace whom nobody would miss."""
+    person = make_person("guest", tenant.mark + uuid.uuid4().hex[:6])
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        Member.objects.create(workspace=tenant.workspace, person=person, role=Role.VIEWER)
+    return ids.show("per", person.id)
+
+
+def _project(tenant: Tenant) -> uuid.UUID:
+    return ids.parse("prj", tenant.things["project_id"])
+
+
+# In this order, for a job needs an asset and an edit a document.
+FIRST: dict[str, Maker] = {
+    "project_id": a_project,
+    "document_id": a_document,
+    "asset_id": an_asset,
+    "upload_id": an_upload,
+    "job_id": a_job,
+    "edit_id": an_edit,
+    "person_id": a_guest,
+}

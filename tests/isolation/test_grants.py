@@ -1,0 +1,135 @@
+"""What web, worker, relay, learner and collab may see and write at all: a new grant or policy is written down here.
+
+All five connect as `app`, held by row-level security, or as `system`, which passes it and so must see few tables. The
+owner's role is for migrations alone.
+"""
+
+from collections import defaultdict
+
+from django.db import connection, connections
+
+from tests.conftest import Stack
+
+RW = "SELECT INSERT UPDATE DELETE"
+APP = {
+    "account_emailaddress": RW,
+    "account_emailconfirmation": RW,
+    "assets_asset": RW,
+    "assets_lineage": RW,
+    "assets_upload": RW,
+    "auth_group": RW,
+    "auth_group_permissions": RW,
+    "auth_permission": RW,
+    "collab_edit": RW,
+    "collab_snapshot": RW,
+    "collab_update": RW,
+    "core_event": RW,
+    "core_sequence": RW,
+    "django_content_type": RW,
+    "django_migrations": RW,
+    "django_session": RW,
+    "generations_charge": RW,
+    "generations_flowclock": RW,
+    "generations_job": RW,
+    "projects_document": RW,
+    "projects_project": RW,
+    "projects_ticket": RW,
+    "recommendations_part": "SELECT",
+    "workspaces_member": RW,
+    "workspaces_person": RW,
+    "workspaces_workspace": RW,
+}
+SYSTEM = {
+    # the sweeper of expired uploads
+    "assets_upload(expires_at)": "SELECT",
+    "assets_upload(id)": "SELECT",
+    "assets_upload(sha256)": "SELECT",
+    "assets_upload(swept_at)": "SELECT",
+    "assets_upload(workspace_id)": "SELECT",
+    # the writer of the journal
+    "collab_edit": "SELECT",
+    "collab_snapshot": RW,
+    "collab_update": "SELECT INSERT DELETE",
+    # the relay
+    "core_event": "SELECT UPDATE DELETE",
+    # the claim
+    "generations_flowclock": "SELECT INSERT UPDATE",
+    "generations_job": "SELECT UPDATE",
+    # the learner
+    "recommendations_part": RW,
+    "recommendations_position": RW,
+    "recommendations_seen": RW,
+}
+# Beside `tenant` (what the transaction's workspace owns) and `member` (read by the person's workspaces).
+POLICIES = {
+    ("projects_ticket", "bearer"),  # whoever shows a ticket's secret sees its row
+    ("workspaces_member", "own"),  # one's own memberships
+}
+GRANTS = """
+SELECT grantee, table_name AS thing, privilege_type FROM information_schema.role_table_grants
+WHERE table_schema = 'public'
+UNION
+SELECT grantee, table_name || '(' || column_name || ')', privilege_type FROM information_schema.column_privileges c
+WHERE table_schema = 'public' AND NOT EXISTS (
+    SELECT FROM information_schema.role_table_grants t WHERE t.table_schema = 'public' AND t.grantee = c.grantee
+        AND t.table_name = c.table_name AND t.privilege_type = c.privilege_type
+)
+"""
+
+
+def granted() -> dict[str, dict[str, set[str]]]:
+    """Role → table, or one column of it → privileges."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    # Asked as the owner of all tables: others are shown their own grants alone.
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(GRANTS)
+        for role, thing, privilege in cursor.fetchall():
+            found[role][thing].add(privilege)
+    connections["owner"].close()
+    return found
+
+
+def written_down(grants: dict[str, str]) -> dict[str, set[str]]:
+    return {thing: set(privileges.split()) for thing, privileges in grants.items()}
+
+
+def test_roles_have_the_grants_that_are_written_down(stack: Stack, django_db_setup: None) -> None:
+    """Nothing more, nothing less, and no other role has any."""
+    found = granted()
+    assert found.pop("atelier_app") == written_down(APP)
+    assert found.pop("atelier_system") == written_down(SYSTEM)
+    assert found.keys() <= {"atelier_owner"}
+
+
+def test_policies_are_those_that_are_written_down(stack: Stack, django_db_setup: None) -> None:
+    """A policy that opens a table in another way than to its tenant and its members is an exception with a reason."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename, policyname FROM pg_policies WHERE schemaname = 'public'")
+        found = set(cursor.fetchall())
+    assert {policy for policy in found if policy[1] not in ("tenant", "member")} == POLICIES
+
+
+def test_the_two_common_policies_say_the_same_everywhere(stack: Stack, django_db_setup: None) -> None:
+    """`tenant` is the transaction's workspace, for all; `member` is the person's workspaces, to read."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT DISTINCT policyname, cmd, with_check, regexp_replace(qual, '\\m(workspace_id|id)\\M', 'workspace')
+            FROM pg_policies WHERE schemaname = 'public' AND policyname IN ('tenant', 'member')"""
+        )
+        assert set(cursor.fetchall()) == {
+            ("tenant", "ALL", None, "(workspace = ( SELECT app_workspace() AS app_workspace))"),
+            ("member", "SELECT", None, "(workspace IN ( SELECT app_workspaces() AS app_workspaces))"),
+        }
+
+
+def test_no_role_passes_row_level_security_but_system(stack: Stack, django_db_setup: None) -> None:
+    """Nor is one a superuser, or owns what the others are held by, or makes functions that run as somebody else."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'atelier%' AND (rolsuper OR rolbypassrls)")
+        assert cursor.fetchall() == [("atelier_system",)]
+        cursor.execute(
+            "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        )
+        assert cursor.fetchall() == [("atelier_owner",)]
+        cursor.execute("SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace")
+        assert cursor.fetchall() == []

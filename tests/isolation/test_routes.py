@@ -1,0 +1,184 @@
+"""The walk: every operation of the API × everybody who could call it."""
+
+from typing import Any
+
+import pytest
+from django.http import HttpResponseBase
+from django.test import Client
+
+from backend.core import ids
+from backend.workspaces.models import Person
+from backend.workspaces.rights import Act, Role, may
+from tests.isolation.conftest import Caller, World
+from tests.isolation.routes import NEEDS, Door, Need, Operation, Things, operations
+from tests.isolation.tenants import Tenant
+from tests.isolation.watch import contents, leaks, told_by, watching
+
+ALL = operations()
+OPERATIONS = [operation for operation in ALL if operation.name in NEEDS]
+CALLERS = [*Role.values, "foreigner", "stranger", "nobody", "ended session"]
+OK = 200  # stands for every status below 300
+
+
+def test_every_operation_has_an_expectation() -> None:
+    """Who adds a route writes down in `routes.NEEDS` what it needs; who drops one takes it out."""
+    assert {operation.name for operation in ALL} == NEEDS.keys()
+
+
+def expected(need: Need, caller: Caller) -> int:
+    """The status that the table of rights gives."""
+    if need.of is Door.PUBLIC:
+        return OK
+    if caller.person is None:
+        return 401
+    if need.of is Door.SIGNED_IN:
+        return OK
+    if caller.role is None:
+        return 404
+    return OK if may(caller.role, Act(need.of)) else 403
+
+
+def things_for(need: Need, tenant: Tenant, by: Person) -> Things:
+    """The tenant's things, with fresh ones where the call uses one up."""
+    return {**tenant.things, **{word: make(tenant, by) for word, make in need.fresh.items()}}
+
+
+def call(client: Client, operation: Operation, need: Need, things: Things) -> HttpResponseBase:
+    body = need.body(things) if need.body else None
+    sent: dict[str, Any] = {"data": body, "content_type": "application/json"} if body is not None else {}
+    headers = {"If-Match": "*"} if operation.method in ("PATCH", "DELETE") else {}
+    send = getattr(client, operation.method.lower())
+    answer: HttpResponseBase = send(operation.path.format(**things), **sent, headers=headers)
+    return answer
+
+
+def refusal(answer: HttpResponseBase) -> dict[str, Any]:
+    assert answer["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()  # type: ignore[attr-defined]  # the test client adds it
+    assert problem["status"] == answer.status_code
+    return problem
+
+
+def nothing_of(tenant: Tenant, answer: HttpResponseBase) -> None:
+    assert leaks(told_by(answer), mark=tenant.mark, ids=contents(tenant.workspace).ids) == set()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("who", CALLERS)
+def test_each_caller_gets_what_the_rights_say(world: World, operation: Operation, who: str) -> None:
+    """2xx for whom it is allowed, 403 for members, 404 for others, 401 for nobody; refused calls change nothing."""
+    caller, need = world.callers[who], NEEDS[operation.name]
+    status = expected(need, caller)
+    tenant = world.lively if status == OK else world.quiet
+    things = things_for(need, tenant, caller.person if caller.role and caller.person else tenant.owner)
+    before = contents(world.quiet.workspace)
+    with watching(world.workspaces_of(caller)) as sight:
+        answer = call(caller.client, operation, need, things)
+    after = contents(world.quiet.workspace)
+    assert (answer.status_code // 100 * 100 if status == OK else answer.status_code) == status, told_by(answer)
+    assert after.rows == before.rows
+    assert sight.foreign == {}
+    if status != OK:
+        refusal(answer)
+    if caller.role is None:
+        nothing_of(world.quiet, answer)
+
+
+WITH_THINGS = [operation for operation in OPERATIONS if isinstance(NEEDS[operation.name].of, Act)]
+
+
+def unknown(word: str, shown: str) -> str:
+    """An id of the same kind that names nothing."""
+    return ids.show(shown.partition("_")[0], ids.new_id()) if word.endswith("_id") else shown
+
+
+class Asked(dict[str, str]):
+    """Things that remember which of them were asked for."""
+
+    def __init__(self, things: Things) -> None:
+        super().__init__(things)
+        self.words: set[str] = set()
+
+    def __getitem__(self, word: str) -> str:
+        self.words.add(word)
+        return super().__getitem__(word)
+
+
+def words_of(operation: Operation, need: Need, tenant: Tenant) -> list[str]:
+    """Every id that the operation takes, in its address and in its body."""
+    asked = Asked(things_for(need, tenant, tenant.owner))
+    if need.body:
+        need.body(asked)
+    return sorted(word for word in {*operation.words, *asked.words} if word.endswith("_id"))
+
+
+@pytest.mark.parametrize("operation", WITH_THINGS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("who", ["foreigner", "stranger"])
+def test_what_is_foreign_answers_as_what_is_not_there(world: World, operation: Operation, who: str) -> None:
+    """The same status, headers' names and body as for ids that name nothing."""
+    caller, need = world.callers[who], NEEDS[operation.name]
+    things = things_for(need, world.quiet, world.quiet.owner)
+    foreign = call(caller.client, operation, need, things)
+    missing = call(caller.client, operation, need, {word: unknown(word, id_) for word, id_ in things.items()})
+    assert refusal(foreign) == refusal(missing)
+    assert foreign.headers.keys() == missing.headers.keys()
+
+
+@pytest.mark.parametrize("operation", WITH_THINGS, ids=lambda operation: operation.name)
+def test_one_foreign_id_among_ones_own(world: World, operation: Operation) -> None:
+    """In the foreigner's own workspace, each id in turn, also those in the body: still 404, and nothing comes of it."""
+    caller, need = world.callers["foreigner"], NEEDS[operation.name]
+    assert caller.person is not None
+    for word in words_of(operation, need, world.away):
+        theirs = things_for(need, world.quiet, world.quiet.owner)
+        mine = things_for(need, world.away, caller.person)
+        before = contents(world.quiet.workspace)
+        with watching(world.workspaces_of(caller)) as sight:
+            answer = call(caller.client, operation, need, {**mine, word: theirs[word]})
+        missing = call(caller.client, operation, need, {**mine, word: unknown(word, theirs[word])})
+        assert (word, answer.status_code) == (word, 404)
+        assert refusal(answer) == refusal(missing)
+        assert contents(world.quiet.workspace).rows == before.rows
+        assert sight.foreign == {}
+        nothing_of(world.quiet, answer)
+
+
+def for_others(need: Need, role: str) -> int:
+    """The status for a thing that was made for somebody else in the same workspace."""
+    if need.others == 404:  # not even seen
+        return 404
+    rights = [right for right in (need.of, need.others) if isinstance(right, Act)]
+    return OK if need.others != 403 and all(may(role, right) for right in rights) else 403
+
+
+@pytest.mark.parametrize(
+    ("operation", "who"),
+    [(operation, who) for operation in OPERATIONS if NEEDS[operation.name].others for who in Role.values],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_things_of_a_colleague(world: World, operation: Operation, who: str) -> None:
+    """Where a thing is somebody's own, the others get what the expectation says, whatever their role allows."""
+    caller, need = world.callers[who], NEEDS[operation.name]
+    colleague = world.quiet.people[Role.ADMIN if who == Role.OWNER else Role.OWNER]
+    status = for_others(need, who)
+    tenant = world.lively if status == OK else world.quiet
+    things = things_for(need, tenant, colleague)
+    before = contents(world.quiet.workspace)
+    answer = call(caller.client, operation, need, things)
+    assert (answer.status_code // 100 * 100 if status == OK else answer.status_code) == status
+    assert contents(world.quiet.workspace).rows == before.rows
+
+
+@pytest.mark.parametrize(
+    "operation", [it for it in OPERATIONS if it.method not in ("GET", "HEAD")], ids=lambda operation: operation.name
+)
+def test_a_page_of_another_site_can_do_nothing(world: World, operation: Operation) -> None:
+    """The owner's cookie alone, as a form on a foreign page would send it: 403, and nothing changed."""
+    need, owner = NEEDS[operation.name], world.quiet.owner
+    client = Client(enforce_csrf_checks=True)
+    client.cookies = world.callers[Role.OWNER].client.cookies
+    things = things_for(need, world.quiet, owner)
+    before = contents(world.quiet.workspace)
+    answer = call(client, operation, need, things)
+    assert (answer.status_code, refusal(answer)["code"]) == (403, "forbidden")
+    assert contents(world.quiet.workspace).rows == before.rows

@@ -1,0 +1,147 @@
+"""Hides how the walk looks under the queries: what a tenant holds, a transaction sees, and an answer tells."""
+
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, cast
+from unittest.mock import patch
+
+from django.db import connection
+from django.db.models import Model
+from django.db.models.sql.compiler import SQLCompiler
+from django.http import HttpResponseBase
+from psycopg import sql
+from typeid import TypeID
+
+from backend.core import tenancy
+from backend.workspaces.models import Workspace
+
+# Written behind every request's back: by the learner, and by the relay when it has published an event.
+_NOT_OURS = {"recommendations_part"}
+_TYPED_ID = re.compile(r"\b[a-z]{3}_([0-7][0-9a-hjkmnp-tv-z]{25})\b")
+_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+
+
+@cache
+def tenant_tables() -> dict[str, str]:
+    """Table → the column that names its workspace: of every table that the role `app` may read."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attname = 'workspace_id'
+            WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+                AND has_table_privilege(pg_class.oid, 'SELECT')"""
+        )
+        return {row[0]: "workspace_id" for row in cursor.fetchall()} | {"workspaces_workspace": "id"}
+
+
+def _union(each: str, tables: Iterable[str]) -> sql.Composed:
+    column = tenant_tables()
+    return sql.SQL(" UNION ALL ").join(
+        sql.SQL(each).format(name=sql.Literal(table), table=sql.Identifier(table), column=sql.Identifier(column[table]))
+        for table in sorted(tables)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Every row of a tenant as text, and every id in them."""
+
+    rows: frozenset[str]
+    ids: frozenset[uuid.UUID]
+
+
+def contents(workspace: Workspace) -> Contents:
+    """What lies in a tenant now."""
+    query = _union(
+        "SELECT {name} || (to_jsonb(t) - 'published_at')::text FROM {table} t", tenant_tables().keys() - _NOT_OURS
+    )
+    with tenancy.acting(workspace_id=workspace.id), connection.cursor() as cursor:
+        cursor.execute(query)
+        rows = frozenset(row[0] for row in cursor.fetchall())
+    return Contents(rows, frozenset(found for row in rows for found in ids_in(row)))
+
+
+def ids_in(text: str) -> set[uuid.UUID]:
+    """Every id that stands in `text`, in either form."""
+    typed = {uuid.UUID(int=TypeID.from_string(f"x_{suffix}").uuid.int) for suffix in _TYPED_ID.findall(text)}
+    return typed | {uuid.UUID(found) for found in _UUID.findall(text)}
+
+
+def told_by(answer: HttpResponseBase) -> str:
+    """All that an answer tells: its headers and its body. A stream has no body yet."""
+    body = b"" if answer.streaming else cast(Any, answer).content
+    return "\n".join([*(f"{name}: {value}" for name, value in answer.items()), body.decode(errors="replace")])
+
+
+def leaks(text: str, *, mark: str, ids: Iterable[uuid.UUID]) -> set[str]:
+    """What of a tenant stands in `text`: its mark (names, addresses) and its ids."""
+    return ({mark} if mark in text else set()) | {str(found) for found in ids_in(text) & set(ids)}
+
+
+@dataclass(slots=True)
+class Sight:
+    """Asks PostgreSQL again and again, inside the transactions of others, what an unfiltered query would see there.
+
+    What a transaction sees changes with `set_config` alone, so the first statement on a tenant's table after each one
+    is followed by a count of all rows of all tenants that are not `mine`.
+    """
+
+    mine: list[uuid.UUID] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
+    looks: int = 0
+    _changed: bool = True
+
+    def __call__(self, execute: Callable[..., Any], query: Any, params: Any, many: bool, context: Any) -> Any:
+        result = execute(query, params, many, context)
+        text = str(query)
+        if "set_config" in text:
+            self._changed = True
+        elif self._changed and connection.in_atomic_block and any(table in text for table in tenant_tables()):
+            self._changed = False
+            self._look()
+        return result
+
+    def _look(self) -> None:
+        # A cursor of the driver's own: Django's would call this wrapper again.
+        assert connection.connection is not None
+        query = _union("SELECT {name}, count(*) FROM {table} WHERE NOT ({column} = ANY(%(mine)s))", tenant_tables())
+        with connection.connection.cursor() as cursor:
+            cursor.execute(query, {"mine": self.mine})
+            self.looks += 1
+            for table, count in cursor.fetchall():
+                self.seen[table] = self.seen.get(table, 0) + count
+
+    @property
+    def foreign(self) -> dict[str, int]:
+        return {table: count for table, count in self.seen.items() if count}
+
+
+@contextmanager
+def watching(mine: Iterable[uuid.UUID]) -> Iterator[Sight]:
+    """A `Sight` on what this thread's connection of the role `app` does, for somebody whose workspaces are `mine`."""
+    sight = Sight(list(mine))
+    with connection.execute_wrapper(sight):
+        yield sight
+
+
+def _is_of_a_tenant(model: type[Model]) -> bool:
+    return model._meta.db_table in tenant_tables()
+
+
+@contextmanager
+def unfiltered() -> Iterator[None]:
+    """Every query of the ORM on a tenant's table loses its WHERE; who is signed in is still looked up as ever."""
+    as_sql = SQLCompiler.as_sql
+
+    def without_where(self: SQLCompiler, *args: Any, **options: Any) -> Any:
+        query = self.query
+        if query.model is None or not _is_of_a_tenant(query.model):
+            return as_sql(self, *args, **options)
+        with patch.object(query, "where", type(query.where)()):
+            return as_sql(self, *args, **options)
+
+    with patch.object(SQLCompiler, "as_sql", without_where):
+        yield
