@@ -146,6 +146,8 @@ PAGES: dict[str, str] = {
     "api/v1/docs": "/api/v1/docs",
     "api/v1/openapi.json": "/api/v1/openapi.json",
     "docs/errors": "/docs/errors",
+    "docs/metrics": "/docs/metrics",
+    "metrics": "/metrics",
     "demo/sign-in/<str:token>": "/demo/sign-in/forged",
     "sw.js": "/sw.js",
     r"^(?:sign-in|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$": "/p/{project_id}",
