@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from ninja.operation import PathView
 
 from backend.workspaces.rights import Act
-from tests.isolation.tenants import SHA256, Maker, a_guest, a_job, a_newcomer, an_edit, an_upload
+from tests.isolation.tenants import SHA256, Maker, a_guest, a_job, a_newcomer, a_token, an_edit, an_upload
 
 Things = dict[str, str]
 
@@ -46,17 +46,25 @@ class Need:
 
     `body` and the path are filled from the tenant's things; `fresh` are made anew for each call, on behalf of the
     caller. `others`: who else may do it with a thing made for somebody else: those with that right; an int is the
-    status of whoever tries.
+    status of whoever tries. `session`: a person must do it themselves, for no token can.
     """
 
     of: Act | Door
     body: Callable[[Things], dict[str, Any]] | None = None
     fresh: dict[str, Maker] = field(default_factory=dict)
     others: Act | int | None = None
+    session: bool = False
 
 
 NEEDS: dict[str, Need] = {
     "get_me": Need(Door.SIGNED_IN),
+    "make_token": Need(
+        Act.READ,
+        body=lambda it: {"name": "Export", "scopes": ["edit"], "workspace_id": it["workspace_id"]},
+        session=True,
+    ),
+    "list_tokens": Need(Door.SIGNED_IN, session=True),
+    "revoke_token": Need(Door.SIGNED_IN, fresh={"token_id": a_token}, others=404, session=True),
     "list_tasks": Need(Door.SIGNED_IN),
     "list_members": Need(Act.READ),
     "add_member": Need(
@@ -147,6 +155,7 @@ PAGES: dict[str, str] = {
     "api/v1/openapi.json": "/api/v1/openapi.json",
     "docs/errors": "/docs/errors",
     "docs/metrics": "/docs/metrics",
+    "docs/rights": "/docs/rights",
     "metrics": "/metrics",
     "demo/sign-in/<str:token>": "/demo/sign-in/forged",
     "sw.js": "/sw.js",

@@ -17,8 +17,9 @@ from backend.assets.models import Asset, Upload
 from backend.core import ids, tenancy
 from backend.generations.models import Job
 from backend.projects.models import Document, DocumentKind, Project
+from backend.workspaces import tokens
 from backend.workspaces.models import Member, Person, Workspace
-from backend.workspaces.rights import Role
+from backend.workspaces.rights import Act, Role
 from backend.workspaces.services import create_person
 from collab import edits
 from tests.backend.assets.test_pictures import photo, saved
@@ -32,7 +33,7 @@ FAR = timedelta(days=365)  # no worker claims a job, and no sweeper takes an upl
 class Tenant:
     """A workspace with one person in each role, and the typed id of one of each thing in it, by its address' word.
 
-    `mark` is part of every name and e-mail address in it, and of nothing else.
+    `mark` is part of every name in it, and of nothing else.
     """
 
     mark: str
@@ -57,7 +58,8 @@ def make_person(name: str, marked: str) -> Person:
         return create_person(email=f"{name}-{marked}@test.invalid", name=f"{name.title()} {marked}")
 
 
-def make_tenant(people: dict[Role, Person], marked: str) -> Tenant:
+def make_tenant(people: dict[Role, Person]) -> Tenant:
+    marked = mark()
     workspace = Workspace(id=ids.new_id(), name=f"Studio {marked}")
     with tenancy.acting(workspace_id=workspace.id):
         workspace.save(force_insert=True)
@@ -173,6 +175,13 @@ def a_guest(tenant: Tenant, by: Person) -> str:
     return ids.show("per", person.id)
 
 
+def a_token(tenant: Tenant, by: Person) -> str:
+    """Of `by`, for every workspace of theirs."""
+    with tenancy.acting(person_id=by.id):
+        _secret, row = tokens.make_token(by.id, name=f"Export {tenant.mark}", scopes={Act.READ}, days=9)
+    return ids.show("tok", row.id)
+
+
 def _project(tenant: Tenant) -> uuid.UUID:
     return ids.parse("prj", tenant.things["project_id"])
 
@@ -186,4 +195,5 @@ FIRST: dict[str, Maker] = {
     "job_id": a_job,
     "edit_id": an_edit,
     "person_id": a_guest,
+    "token_id": a_token,
 }

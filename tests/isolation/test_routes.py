@@ -8,15 +8,15 @@ from django.test import Client
 
 from backend.core import ids
 from backend.workspaces.models import Person
-from backend.workspaces.rights import Act, Role, may
-from tests.isolation.conftest import Caller, World
+from backend.workspaces.rights import Act, Limit, Role, may
+from tests.isolation.conftest import CALLERS, Caller, World
 from tests.isolation.routes import NEEDS, Door, Need, Operation, Things, operations
 from tests.isolation.tenants import Tenant
 from tests.isolation.watch import contents, leaks, told_by, watching
 
 ALL = operations()
 OPERATIONS = [operation for operation in ALL if operation.name in NEEDS]
-CALLERS = [*Role.values, "foreigner", "stranger", "nobody", "ended session"]
+PEOPLE = [*Role.values, "foreigner", "stranger"]
 OK = 200  # stands for every status below 300
 
 
@@ -31,11 +31,14 @@ def expected(need: Need, caller: Caller) -> int:
         return OK
     if caller.person is None:
         return 401
-    if need.of is Door.SIGNED_IN:
+    if need.session and caller.scopes is not None:
+        return 403
+    if not isinstance(need.of, Act):
         return OK
     if caller.role is None:
         return 404
-    return OK if may(caller.role, Act(need.of)) else 403
+    limit = None if caller.scopes is None else Limit(caller.scopes)
+    return OK if may(caller.role, need.of, limit) else 403
 
 
 def things_for(need: Need, tenant: Tenant, by: Person) -> Things:
@@ -59,8 +62,11 @@ def refusal(answer: HttpResponseBase) -> dict[str, Any]:
     return problem
 
 
-def nothing_of(tenant: Tenant, answer: HttpResponseBase) -> None:
-    assert leaks(told_by(answer), mark=tenant.mark, ids=contents(tenant.workspace).ids) == set()
+def nothing_of_quiet(world: World, caller: Caller, answer: HttpResponseBase) -> None:
+    """The answer tells nothing of the tenant, but what it tells the caller of themselves."""
+    known = {caller.person.id} if caller.person else set()
+    marks = {world.quiet.mark} if caller.person in world.quiet.people.values() else {world.quiet.mark, world.mark}
+    assert leaks(told_by(answer), marks=marks, ids=contents(world.quiet).ids - known) == set()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -70,18 +76,20 @@ def test_each_caller_gets_what_the_rights_say(world: World, operation: Operation
     caller, need = world.callers[who], NEEDS[operation.name]
     status = expected(need, caller)
     tenant = world.lively if status == OK else world.quiet
-    things = things_for(need, tenant, caller.person if caller.role and caller.person else tenant.owner)
-    before = contents(world.quiet.workspace)
-    with watching(world.workspaces_of(caller)) as sight:
+    own = caller.person if caller.role or not isinstance(need.of, Act) else None
+    things = things_for(need, tenant, own or tenant.owner)
+    before = contents(world.quiet)
+    with watching(world.workspaces_of(caller), caller.person) as sight:
         answer = call(caller.client, operation, need, things)
-    after = contents(world.quiet.workspace)
+    after = contents(world.quiet)
     assert (answer.status_code // 100 * 100 if status == OK else answer.status_code) == status, told_by(answer)
     assert after.rows == before.rows
     assert sight.foreign == {}
     if status != OK:
+        assert after.own == before.own
         refusal(answer)
     if caller.role is None:
-        nothing_of(world.quiet, answer)
+        nothing_of_quiet(world, caller, answer)
 
 
 WITH_THINGS = [operation for operation in OPERATIONS if isinstance(NEEDS[operation.name].of, Act)]
@@ -132,20 +140,20 @@ def test_one_foreign_id_among_ones_own(world: World, operation: Operation) -> No
     for word in words_of(operation, need, world.away):
         theirs = things_for(need, world.quiet, world.quiet.owner)
         mine = things_for(need, world.away, caller.person)
-        before = contents(world.quiet.workspace)
-        with watching(world.workspaces_of(caller)) as sight:
+        before = contents(world.quiet)
+        with watching(world.workspaces_of(caller), caller.person) as sight:
             answer = call(caller.client, operation, need, {**mine, word: theirs[word]})
         missing = call(caller.client, operation, need, {**mine, word: unknown(word, theirs[word])})
         assert (word, answer.status_code) == (word, 404)
         assert refusal(answer) == refusal(missing)
-        assert contents(world.quiet.workspace).rows == before.rows
+        assert contents(world.quiet) == before
         assert sight.foreign == {}
-        nothing_of(world.quiet, answer)
+        nothing_of_quiet(world, caller, answer)
 
 
-def for_others(need: Need, role: str) -> int:
-    """The status for a thing that was made for somebody else in the same workspace."""
-    if need.others == 404:  # not even seen
+def for_others(need: Need, role: Role | None) -> int:
+    """The status for a thing that was made for somebody else."""
+    if need.others == 404 or role is None:  # not even seen
         return 404
     rights = [right for right in (need.of, need.others) if isinstance(right, Act)]
     return OK if need.others != 403 and all(may(role, right) for right in rights) else 403
@@ -153,20 +161,20 @@ def for_others(need: Need, role: str) -> int:
 
 @pytest.mark.parametrize(
     ("operation", "who"),
-    [(operation, who) for operation in OPERATIONS if NEEDS[operation.name].others for who in Role.values],
+    [(operation, who) for operation in OPERATIONS if NEEDS[operation.name].others for who in PEOPLE],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_things_of_a_colleague(world: World, operation: Operation, who: str) -> None:
     """Where a thing is somebody's own, the others get what the expectation says, whatever their role allows."""
     caller, need = world.callers[who], NEEDS[operation.name]
     colleague = world.quiet.people[Role.ADMIN if who == Role.OWNER else Role.OWNER]
-    status = for_others(need, who)
+    status = for_others(need, caller.role)
     tenant = world.lively if status == OK else world.quiet
     things = things_for(need, tenant, colleague)
-    before = contents(world.quiet.workspace)
+    before = contents(world.quiet)
     answer = call(caller.client, operation, need, things)
     assert (answer.status_code // 100 * 100 if status == OK else answer.status_code) == status
-    assert contents(world.quiet.workspace).rows == before.rows
+    assert contents(world.quiet) == before
 
 
 @pytest.mark.parametrize(
@@ -178,7 +186,7 @@ def test_a_page_of_another_site_can_do_nothing(world: World, operation: Operatio
     client = Client(enforce_csrf_checks=True)
     client.cookies = world.callers[Role.OWNER].client.cookies
     things = things_for(need, world.quiet, owner)
-    before = contents(world.quiet.workspace)
+    before = contents(world.quiet)
     answer = call(client, operation, need, things)
     assert (answer.status_code, refusal(answer)["code"]) == (403, "forbidden")
-    assert contents(world.quiet.workspace).rows == before.rows
+    assert contents(world.quiet) == before

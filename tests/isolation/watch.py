@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +17,8 @@ from psycopg import sql
 from typeid import TypeID
 
 from backend.core import tenancy
-from backend.workspaces.models import Workspace
+from backend.workspaces.models import Person
+from tests.isolation.tenants import Tenant
 
 # Written behind every request's back: by the learner, and by the relay when it has published an event.
 _NOT_OURS = {"recommendations_part"}
@@ -37,31 +38,54 @@ def tenant_tables() -> dict[str, str]:
         return {row[0]: "workspace_id" for row in cursor.fetchall()} | {"workspaces_workspace": "id"}
 
 
-def _union(each: str, tables: Iterable[str]) -> sql.Composed:
-    column = tenant_tables()
+@cache
+def personal_tables() -> dict[str, str]:
+    """Table → the column that names its person: of every table that shows each person their own rows and no others."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT tablename FROM pg_policies WHERE schemaname = 'public'
+            GROUP BY tablename HAVING bool_or(policyname = 'own') AND NOT bool_or(policyname = 'tenant')"""
+        )
+        return {row[0]: "person_id" for row in cursor.fetchall()}
+
+
+def _union(each: str, tables: Mapping[str, str]) -> sql.Composed:
     return sql.SQL(" UNION ALL ").join(
-        sql.SQL(each).format(name=sql.Literal(table), table=sql.Identifier(table), column=sql.Identifier(column[table]))
-        for table in sorted(tables)
+        sql.SQL(each).format(name=sql.Literal(name), table=sql.Identifier(name), column=sql.Identifier(column))
+        for name, column in sorted(tables.items())
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Every row of a tenant as text, and every id in them."""
+    """Every row of a tenant as text, every row that is its owner's own, and every id in them."""
 
     rows: frozenset[str]
+    own: frozenset[str]
     ids: frozenset[uuid.UUID]
 
 
-def contents(workspace: Workspace) -> Contents:
-    """What lies in a tenant now."""
-    query = _union(
-        "SELECT {name} || (to_jsonb(t) - 'published_at')::text FROM {table} t", tenant_tables().keys() - _NOT_OURS
+def contents(tenant: Tenant) -> Contents:
+    """What lies in a tenant now, and what is its owner's own."""
+    shared = _union(
+        "SELECT true, {name} || (to_jsonb(t) - 'published_at')::text FROM {table} t WHERE {column} = %(workspace)s",
+        {name: column for name, column in tenant_tables().items() if name not in _NOT_OURS},
     )
-    with tenancy.acting(workspace_id=workspace.id), connection.cursor() as cursor:
-        cursor.execute(query)
-        rows = frozenset(row[0] for row in cursor.fetchall())
-    return Contents(rows, frozenset(found for row in rows for found in ids_in(row)))
+    personal = _union(
+        "SELECT false, {name} || (to_jsonb(t) - 'last_used_at' - 'workspace_id')::text FROM {table} t "
+        "WHERE {column} = %(person)s",
+        personal_tables(),
+    )
+    asked = {"workspace": tenant.workspace.id, "person": tenant.owner.id}
+    with (
+        tenancy.acting(person_id=tenant.owner.id, workspace_id=tenant.workspace.id),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(sql.SQL("{} UNION ALL {}").format(shared, personal), asked)
+        found = cursor.fetchall()
+    rows = frozenset(text for is_shared, text in found if is_shared)
+    own = frozenset(text for is_shared, text in found if not is_shared)
+    return Contents(rows, own, frozenset(one for text in rows | own for one in ids_in(text)))
 
 
 def ids_in(text: str) -> set[uuid.UUID]:
@@ -76,9 +100,9 @@ def told_by(answer: HttpResponseBase) -> str:
     return "\n".join([*(f"{name}: {value}" for name, value in answer.items()), body.decode(errors="replace")])
 
 
-def leaks(text: str, *, mark: str, ids: Iterable[uuid.UUID]) -> set[str]:
-    """What of a tenant stands in `text`: its mark (names, addresses) and its ids."""
-    return ({mark} if mark in text else set()) | {str(found) for found in ids_in(text) & set(ids)}
+def leaks(text: str, *, marks: Iterable[str], ids: Iterable[uuid.UUID]) -> set[str]:
+    """What of a tenant stands in `text`: its marks (names, addresses) and its ids."""
+    return {mark for mark in marks if mark in text} | {str(found) for found in ids_in(text) & set(ids)}
 
 
 @dataclass(slots=True)
@@ -86,12 +110,12 @@ class Sight:
     """Asks PostgreSQL again and again, inside the transactions of others, what an unfiltered query would see there.
 
     What a transaction sees changes with `set_config` alone, so the first statement on a tenant's table after each one
-    is followed by a count of all rows of all tenants that are not `mine`.
+    is followed by a count of all rows, in all tables, that are neither of the workspaces `mine` nor of the person `me`.
     """
 
-    mine: list[uuid.UUID] = field(default_factory=list)
+    mine: list[uuid.UUID]
+    me: uuid.UUID | None
     seen: dict[str, int] = field(default_factory=dict)
-    looks: int = 0
     _changed: bool = True
 
     def __call__(self, execute: Callable[..., Any], query: Any, params: Any, many: bool, context: Any) -> Any:
@@ -105,12 +129,14 @@ class Sight:
         return result
 
     def _look(self) -> None:
-        # A cursor of the driver's own: Django's would call this wrapper again.
+        shared = {name: column for name, column in tenant_tables().items() if name not in personal_tables()}
+        theirs = _union("SELECT {name}, count(*) FROM {table} WHERE NOT ({column} = ANY(%(mine)s))", shared)
+        others = _union(
+            "SELECT {name}, count(*) FROM {table} WHERE {column} IS DISTINCT FROM %(me)s", personal_tables()
+        )
         assert connection.connection is not None
-        query = _union("SELECT {name}, count(*) FROM {table} WHERE NOT ({column} = ANY(%(mine)s))", tenant_tables())
-        with connection.connection.cursor() as cursor:
-            cursor.execute(query, {"mine": self.mine})
-            self.looks += 1
+        with connection.connection.cursor() as cursor:  # the driver's own: Django's would call this wrapper again
+            cursor.execute(sql.SQL("{} UNION ALL {}").format(theirs, others), {"mine": self.mine, "me": self.me})
             for table, count in cursor.fetchall():
                 self.seen[table] = self.seen.get(table, 0) + count
 
@@ -120,9 +146,9 @@ class Sight:
 
 
 @contextmanager
-def watching(mine: Iterable[uuid.UUID]) -> Iterator[Sight]:
-    """A `Sight` on what this thread's connection of the role `app` does, for somebody whose workspaces are `mine`."""
-    sight = Sight(list(mine))
+def watching(mine: Iterable[uuid.UUID], me: Person | None) -> Iterator[Sight]:
+    """A `Sight` on what this thread's connection of the role `app` does, for `me` whose workspaces are `mine`."""
+    sight = Sight(list(mine), me.id if me else None)
     with connection.execute_wrapper(sight):
         yield sight
 
