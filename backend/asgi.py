@@ -9,8 +9,11 @@ from django.core.asgi import get_asgi_application
 
 _http = get_asgi_application()
 
-from backend.core import process  # noqa: E402 - as the next
-from collab.routing import lifespan, websocket_urlpatterns  # noqa: E402 - needs the apps that the line above loads
+from backend.api.gate import gate  # noqa: E402 - needs the apps that the line above loads
+from backend.core import process  # noqa: E402 - as above
+from collab.routing import lifespan, websocket_urlpatterns  # noqa: E402 - as above
 
 process.begin("web")
-application = ProtocolTypeRouter({"http": _http, "websocket": URLRouter(websocket_urlpatterns), "lifespan": lifespan})
+application = ProtocolTypeRouter(
+    {"http": gate(_http), "websocket": URLRouter(websocket_urlpatterns), "lifespan": lifespan}
+)

@@ -49,6 +49,12 @@ ATELIER_URL = env.str("ATELIER_URL", "http://127.0.0.1:8000").rstrip("/")
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1024 * 1024)
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 50 * 1024 * 1024)
 MAX_PICTURE_PIXELS = env.int("MAX_PICTURE_PIXELS", 100_000_000)
+MAX_HEADER_BYTES = env.int("MAX_HEADER_BYTES", 32 * 1024)  # of a request: its address and all headers
+REQUEST_TIMEOUT_S = env.float("REQUEST_TIMEOUT_S", 30.0)  # for a body to arrive, and for a client to take what we send
+IDEMPOTENCY_KEEP_S = env.int("IDEMPOTENCY_KEEP_S", 24 * 3600)
+RATE_PERSON_PER_MIN = env.int("RATE_PERSON_PER_MIN", 3000)  # 0: no limit
+RATE_TOKEN_PER_MIN = env.int("RATE_TOKEN_PER_MIN", 3000)
+RATE_WORKSPACE_PER_MIN = env.int("RATE_WORKSPACE_PER_MIN", 30_000)
 UPLOAD_EXPIRES_S = env.int("UPLOAD_EXPIRES_S", 3600)
 TICKET_EXPIRES_S = env.int("TICKET_EXPIRES_S", 60)
 TOKEN_MAX_DAYS = env.int("TOKEN_MAX_DAYS", 90)
@@ -73,6 +79,7 @@ METRICS_PORT = env.int("METRICS_PORT", 0)  # of worker, relay and learner, each 
 
 # --- Django
 SECRET_KEY = _needed("ATELIER_SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.list("ATELIER_OLD_SECRET_KEYS", [])  # what they signed and sealed is still good
 ATELIER_DEMO = env.bool("ATELIER_DEMO", False)
 ATELIER_SIGN_UP = env.bool("ATELIER_SIGN_UP", False)
 DEBUG = False
@@ -116,7 +123,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "backend.api.auth.TokenMiddleware",
-    "backend.api.middleware.TransactionMiddleware",
+    "backend.api.middleware.ApiMiddleware",
 ]
 TEMPLATES = [
     {

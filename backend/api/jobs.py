@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from django.http import HttpResponse
-from ninja import Field, Header, Router, Schema, Status
+from ninja import Field, Router, Schema, Status
 
 from backend.api import edits, stream
 from backend.api.auth import Request
@@ -100,10 +100,6 @@ def submit_job(
     response: HttpResponse,
     project_id: ProjectId,
     payload: JobIn,
-    idempotency_key: Annotated[
-        str | None,
-        Header(alias="Idempotency-Key", min_length=1, max_length=200, description="Repeat it and get the same job."),
-    ] = None,
 ) -> Status[dict[str, Any]]:
     """Queue a job and answer at once. Follow it at its Location, or on the project's event stream."""
     project = access_project(request.person_id, project_id, Act.EDIT)
@@ -114,7 +110,6 @@ def submit_job(
         parameters=payload.parameters,
         document_id=payload.document_id,
         element_id=payload.element_id,
-        idempotency_key=idempotency_key,
         by=request.person_id,
     )
     response["Location"] = f"/api/v1/jobs/{ids.show('job', job.id)}"

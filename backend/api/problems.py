@@ -16,8 +16,8 @@ from backend.core.errors import AppError, Forbidden, InvalidInput, NotFound, Not
 log = structlog.get_logger()
 
 
-def problem(error: AppError) -> JsonResponse:
-    body = {
+def as_body(error: AppError) -> dict[str, object]:
+    return {
         "type": f"/docs/errors#{error.code}",
         "title": error.title,
         "status": error.status,
@@ -25,10 +25,15 @@ def problem(error: AppError) -> JsonResponse:
         "code": error.code,
         **error.extra,
     }
-    response = JsonResponse(body, status=error.status, content_type="application/problem+json")
+
+
+def problem(error: AppError) -> JsonResponse:
+    response = JsonResponse(as_body(error), status=error.status, content_type="application/problem+json")
     if error.status == 503:
         metrics.PART_AWAY.labels(str(error.extra.get("part", ""))).inc()
-        response["Retry-After"] = "5"
+    wait_s = error.extra.get("retry_after_s", 5 if error.status == 503 else None)
+    if wait_s is not None:
+        response["Retry-After"] = str(wait_s)
     return response
 
 

@@ -7,6 +7,7 @@ AppError
 ├── NotFound                404  not_found                 4404
 │   └── InvalidId           404  not_found                 4404
 ├── MethodNotAllowed        405  method_not_allowed        4400
+├── RequestTimeout          408  request_timeout           4400
 ├── Conflict                409  conflict                  4409
 │   └── RequestInProgress   409  request_in_progress       4409
 ├── Gone                    410  gone                      4404
@@ -17,6 +18,7 @@ AppError
 │   └── KeyReused           422  idempotency_key_reused    4400
 ├── PreconditionRequired    428  precondition_required     4400
 ├── RateLimited             429  rate_limited              4429
+├── HeadersTooLarge         431  headers_too_large         4400
 └── PartUnavailable         503  part_unavailable          1013
 
 Rooms add their own codes in an `errors.py` of their own. Source: RFC 9457; RFC 6455, section 7.4.
@@ -67,6 +69,12 @@ class MethodNotAllowed(AppError):
     code, status, title, close_code = "method_not_allowed", 405, "This address does not take this method", 4400
 
 
+class RequestTimeout(AppError):
+    """The request did not arrive in time. Send it again."""
+
+    code, status, title, close_code = "request_timeout", 408, "The request took too long to arrive", 4400
+
+
 class Conflict(AppError):
     code, status, title, close_code = "conflict", 409, "This clashes with what is there", 4409
 
@@ -115,6 +123,12 @@ class RateLimited(AppError):
     """Wait for `Retry-After` seconds; the header `RateLimit` says what is left before it comes to this."""
 
     code, status, title, close_code = "rate_limited", 429, "Too many requests", 4429
+
+
+class HeadersTooLarge(AppError):
+    """Send shorter headers, fewer cookies, or a shorter address."""
+
+    code, status, title, close_code = "headers_too_large", 431, "The headers are larger than the limit", 4400
 
 
 class PartUnavailable(AppError):

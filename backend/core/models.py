@@ -1,4 +1,4 @@
-"""The outbox: what happened, in order for each resource."""
+"""The outbox: what happened, in order for each resource; and answers kept for requests that are sent again."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -35,3 +35,20 @@ class Sequence(models.Model):
     workspace_id = models.UUIDField()
     resource = models.TextField()
     value = models.BigIntegerField()
+
+
+class Answer(models.Model):
+    """What a POST with an Idempotency-Key was answered. Its person sees it while they may see its workspace."""
+
+    pk = models.CompositePrimaryKey("person_id", "key")
+    person_id = models.UUIDField()
+    key = models.TextField()
+    workspace_id = models.UUIDField(null=True)
+    digest = models.BinaryField(max_length=32)  # of method, address and body
+    status = models.IntegerField()
+    headers = models.TextField()
+    body = models.BinaryField()  # sealed
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["created_at"], name="answer_age")]

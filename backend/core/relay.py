@@ -9,8 +9,9 @@ from typing import Any
 
 import redis
 import structlog
+from django.conf import settings
 
-from backend.core import metrics, queue, trace
+from backend.core import idempotency, metrics, queue, trace
 from backend.core.leader import Connection, Leader
 
 log = structlog.get_logger()
@@ -150,5 +151,8 @@ class Relay(Leader):
                 with trace.continued(None):
                     queue.send_now(sweeper, expires_s=every_s)
         if now >= self._prune_at:
-            pruned = prune(connection, keep_days=self._pace.keep_days)
+            pruned = max(
+                prune(connection, keep_days=self._pace.keep_days),
+                idempotency.prune(connection, keep_s=settings.IDEMPOTENCY_KEEP_S, limit=PRUNE_BATCH),
+            )
             self._prune_at = now + (self._pace.prune_s if pruned < PRUNE_BATCH else 0.0)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from django.db import connections, transaction
 
-from backend.core import trace
+from backend.core import limits, trace
 from backend.core.errors import NotFound
 
 _ENTER = """
@@ -35,12 +35,14 @@ def enter_workspace(workspace_id: uuid.UUID, *, using: str = "default") -> None:
 
     Raises:
         NotFound: the person who acts is no member.
+        RateLimited: inside a request, when those of the workspace are used up.
     """
     _check_open(using)
     with connections[using].cursor() as cursor:
         cursor.execute(_ENTER, {"workspace": workspace_id})
         if cursor.fetchone() != (str(workspace_id),):
             raise NotFound
+    limits.take_of_workspace(workspace_id)
 
 
 def enter_as_newcomer(workspace_id: uuid.UUID, *, using: str = "default") -> None:

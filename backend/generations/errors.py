@@ -3,8 +3,7 @@
 AppError
 ├── InvalidInput
 │   ├── InvalidParameters    422  invalid_parameters        against the task's contract; `fields` says which and why
-│   ├── WrongDocument        422  wrong_document            the document is no board, or of another project
-│   └── KeyReused            422  idempotency_key_reused    the same Idempotency-Key with another body
+│   └── WrongDocument        422  wrong_document            the document is no board, or of another project
 ├── Forbidden
 │   └── NotYourJob           403  not_your_job              somebody else's, and you don't manage the workspace
 ├── Conflict
@@ -29,12 +28,6 @@ class WrongDocument(InvalidInput):
     """Results can be placed on boards of the job's own project."""
 
     code, title = "wrong_document", "The result can't be placed in this document"
-
-
-class KeyReused(InvalidInput):
-    """Make a new Idempotency-Key for each new request; repeat a key only with the same body."""
-
-    code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request"
 
 
 class NotYourJob(Forbidden):

@@ -29,8 +29,6 @@ class Job(models.Model):
     document_id = models.UUIDField(null=True)
     element_id = models.TextField(null=True)  # noqa: DJ001 - there is none, which is not an empty one
     edit_id = models.UUIDField(null=True)
-    idempotency_key = models.TextField(null=True)  # noqa: DJ001 - the unique constraint passes over nulls
-    request_digest = models.CharField(max_length=64)
     traceparent = models.TextField()
 
     state = models.TextField(choices=STATES, default=State.QUEUED.value)
@@ -50,7 +48,6 @@ class Job(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["workspace", "person", "idempotency_key"], name="job_idempotency"),
             models.CheckConstraint(condition=models.Q(state__in=[state.value for state in State]), name="job_state"),
             models.CheckConstraint(
                 condition=models.Q(finished_at__isnull=False, state__in=sorted(state.value for state in ENDED))

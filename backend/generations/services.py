@@ -1,20 +1,17 @@
 """Takes jobs in and ends them: submit, cancel, and the one place where a job changes its state."""
 
-import hashlib
-import json
 import uuid
 from datetime import timedelta
 from typing import Any
 
 import pydantic
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from backend.assets.queries import access_asset
 from backend.core import events, ids, live, queue, trace
 from backend.core.errors import NotFound
 from backend.generations import states
-from backend.generations.errors import InvalidParameters, KeyReused, NotYourJob, WrongDocument
+from backend.generations.errors import InvalidParameters, NotYourJob, WrongDocument
 from backend.generations.models import Job
 from backend.generations.queries import access_job, present
 from backend.generations.states import State, Step
@@ -35,20 +32,12 @@ def submit(
     by: uuid.UUID,
     document_id: uuid.UUID | None = None,
     element_id: str | None = None,
-    idempotency_key: str | None = None,
 ) -> Job:
     """Queue a job. The caller has shown the right EDIT, so the transaction is in the workspace.
 
-    Idempotent under `idempotency_key` (of one person in one workspace): the same request answers with the same job.
-
     Raises:
         UnknownTask, InvalidParameters, PictureTooLarge, WrongDocument, NotFound: nothing was queued.
-        KeyReused: the key came with another request before.
     """
-    digest = _digest([project.id, task, input_asset_id, parameters, document_id, element_id])
-    known = _replayed(project, by, idempotency_key, digest)
-    if known:
-        return known
     contract = task_named(task)
     checked = _check_parameters(contract, parameters)
     asset = access_asset(by, input_asset_id)
@@ -68,36 +57,14 @@ def submit(
         input_asset=asset,
         document_id=document_id,
         element_id=element_id,
-        idempotency_key=idempotency_key,
-        request_digest=digest,
         traceparent=trace.current(),
         estimate_us=round(1e6 * contract.cost_s(asset.width, asset.height, checked)),
     )
-    try:
-        with transaction.atomic():
-            job.save(force_insert=True)
-    except IntegrityError:
-        winner = _replayed(project, by, idempotency_key, digest)  # two at once under one key
-        if winner is None:
-            raise
-        return winner
+    job.save(force_insert=True)
     job.refresh_from_db(fields=["created_at", "not_before"])
     tell(job, "job.submitted", asset_id=asset.id)
     queue.enqueue("generations.run_next")
     return job
-
-
-def _digest(request: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _replayed(project: Project, by: uuid.UUID, key: str | None, digest: str) -> Job | None:
-    if key is None:
-        return None
-    known = Job.objects.filter(workspace_id=project.workspace_id, person_id=by, idempotency_key=key).first()
-    if known and known.request_digest != digest:
-        raise KeyReused("This Idempotency-Key was used for another request. Make a new key for each new request.")
-    return known
 
 
 def _check_parameters(contract: Task, parameters: dict[str, Any]) -> pydantic.BaseModel:

@@ -50,7 +50,6 @@ def held_job(studio: Studio, asset_id: str, **fields: Any) -> Job:
             task_version="1",
             parameters={"scale": 2},
             input_asset_id=ids.parse("ast", asset_id),
-            request_digest="",
             traceparent="",
             estimate_us=1_000_000,
             not_before=timezone.now() + FAR,
