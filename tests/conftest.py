@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # What the tests were started with: a stack of a test's own must not inherit the addresses of the shared one.
 CLEAN_ENVIRONMENT = dict(os.environ)
@@ -69,6 +70,7 @@ from backend.projects.services import create_document, create_project  # noqa: E
 from backend.workspaces.models import Person, Workspace  # noqa: E402 - as above
 from backend.workspaces.rights import Role  # noqa: E402 - as above
 from backend.workspaces.services import add_member, create_person, create_workspace  # noqa: E402 - as above
+from tests.contracts import check_answer  # noqa: E402 - as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +165,21 @@ def other_studio(stack: Stack) -> Studio:
     return make_studio()
 
 
+class CheckedClient(Client):
+    """Django's test client; each answer of the API must be one that openapi.json tells of."""
+
+    def request(self, **request: Any) -> Any:
+        answer = super().request(**request)
+        check_answer(answer)
+        return answer
+
+
 @pytest.fixture
 def api(stack: Stack) -> Callable[[Person], Client]:
     """`api(person)`: Django's test client, signed in; it runs in this process."""
 
     def sign_in(person: Person) -> Client:
-        client = Client()
+        client = CheckedClient()
         client.force_login(person, backend=settings.AUTHENTICATION_BACKENDS[0])
         return client
 

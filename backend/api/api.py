@@ -1,10 +1,9 @@
 """Puts the routers together under /api/v1. Each is named here once."""
 
-from ninja import NinjaAPI
-
 from backend.api import assets, auth, jobs, people, problems, projects, suggestions, tokens
+from backend.api.contract import AtelierAPI
 
-api = NinjaAPI(
+api = AtelierAPI(
     title="Atelier",
     version="1",
     description="The studio's API. Errors are RFC 9457 problems: decide by `code`.",

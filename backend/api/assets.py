@@ -8,8 +8,8 @@ from ninja import Field, Router, Schema, Status
 
 from backend.api import downloads
 from backend.api.auth import Request
+from backend.api.contract import raises
 from backend.api.schemas import (
-    PROBLEMS,
     AssetId,
     Body,
     JobId,
@@ -21,6 +21,14 @@ from backend.api.schemas import (
     UploadId,
 )
 from backend.assets import queries, services
+from backend.assets.errors import (
+    REFUSALS,
+    UnsupportedPicture,
+    UploadEmpty,
+    UploadExpired,
+    UploadIncomplete,
+    UploadTooLarge,
+)
 from backend.core import conditions
 from backend.core.pagination import page
 from backend.projects.queries import access_project
@@ -90,7 +98,8 @@ class AssetPatch(Body):
     name: Name
 
 
-@router.post("/projects/{project_id}/uploads", response={201: UploadOut, **PROBLEMS}, operation_id="start_upload")
+@router.post("/projects/{project_id}/uploads", response={201: UploadOut}, operation_id="start_upload")
+@raises(UploadEmpty, UploadTooLarge, UnsupportedPicture)
 def start_upload(request: Request, project_id: ProjectId, payload: UploadIn) -> Status[UploadOut]:
     """Announce a picture and get an address to PUT its bytes to. Then finish the upload."""
     project = access_project(request.person_id, project_id, Act.EDIT)
@@ -108,7 +117,8 @@ def start_upload(request: Request, project_id: ProjectId, payload: UploadIn) -> 
     )
 
 
-@router.post("/uploads/{upload_id}/finish", response={200: AssetOut, **PROBLEMS}, operation_id="finish_upload")
+@router.post("/uploads/{upload_id}/finish", response={200: AssetOut}, operation_id="finish_upload")
+@raises(UploadIncomplete, UploadExpired, *REFUSALS.values())
 def finish_upload(request: Request, response: HttpResponse, upload_id: UploadId) -> dict[str, Any]:
     """Verify the bytes and make them an asset. Say it again whenever the answer got lost: the same asset answers."""
     asset = services.finish_upload(upload_id, by=request.person_id)
@@ -116,7 +126,7 @@ def finish_upload(request: Request, response: HttpResponse, upload_id: UploadId)
     return queries.present(asset)
 
 
-@router.get("/projects/{project_id}/assets", response={200: PageOf[AssetOut], **PROBLEMS}, operation_id="list_assets")
+@router.get("/projects/{project_id}/assets", response={200: PageOf[AssetOut]}, operation_id="list_assets")
 def list_assets(request: Request, project_id: ProjectId, paging: Paging) -> dict[str, Any]:
     """The assets of a project, newest first."""
     project = access_project(request.person_id, project_id, Act.READ)
@@ -124,14 +134,15 @@ def list_assets(request: Request, project_id: ProjectId, paging: Paging) -> dict
     return {"items": [queries.present(asset) for asset in found.items], "next_cursor": found.next_cursor}
 
 
-@router.get("/assets/{asset_id}", response={200: AssetOut, **PROBLEMS}, operation_id="get_asset")
+@router.get("/assets/{asset_id}", response={200: AssetOut}, operation_id="get_asset")
 def get_asset(request: Request, response: HttpResponse, asset_id: AssetId) -> dict[str, Any]:
     asset = queries.access_asset(request.person_id, asset_id)
     response["ETag"] = conditions.etag(asset.version)
     return queries.present(asset)
 
 
-@router.patch("/assets/{asset_id}", response={200: AssetOut, **PROBLEMS}, operation_id="rename_asset")
+@router.patch("/assets/{asset_id}", response={200: AssetOut}, operation_id="rename_asset")
+@raises(conditional=True)
 def rename_asset(request: Request, response: HttpResponse, asset_id: AssetId, payload: AssetPatch) -> dict[str, Any]:
     asset = queries.access_asset(request.person_id, asset_id, Act.EDIT, lock=True)
     conditions.check_match(request, asset.version)

@@ -14,7 +14,8 @@ from django.utils.http import parse_etags
 from ninja import Router
 
 from backend.api.auth import Request
-from backend.api.schemas import PROBLEMS, AssetId
+from backend.api.contract import raises
+from backend.api.schemas import AssetId
 from backend.assets import storage
 from backend.assets.errors import RangeOutside
 from backend.assets.queries import Download, access_download
@@ -28,7 +29,7 @@ BYTES = {"content": {"image/*": {"schema": {"type": "string", "format": "binary"
 
 @router.get(
     "/assets/{asset_id}/renditions/{rendition}",
-    response={200: None, **PROBLEMS},
+    response={200: None},
     operation_id="download_asset",
     openapi_extra={
         "responses": {
@@ -38,6 +39,7 @@ BYTES = {"content": {"image/*": {"schema": {"type": "string", "format": "binary"
         }
     },
 )
+@raises(RangeOutside)
 def download_asset(request: Request, asset_id: AssetId, rendition: str) -> HttpResponse | StreamingHttpResponse:
     """An asset's bytes: `original`, `web` (at most 2048 pixels) or `thumbnail` (256). Takes Range and If-None-Match.
 

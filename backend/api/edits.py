@@ -3,7 +3,7 @@
 from ninja import Router, Schema
 
 from backend.api.auth import Request
-from backend.api.schemas import PROBLEMS, DocumentId, EditId
+from backend.api.schemas import DocumentId, EditId
 from backend.generations.services import undo_edit
 
 router = Router(tags=["documents"])
@@ -13,9 +13,7 @@ class UndoOut(Schema):
     undone: bool
 
 
-@router.post(
-    "/documents/{document_id}/edits/{edit_id}/undo", response={200: UndoOut, **PROBLEMS}, operation_id="undo_edit"
-)
+@router.post("/documents/{document_id}/edits/{edit_id}/undo", response={200: UndoOut}, operation_id="undo_edit")
 def undo(request: Request, document_id: DocumentId, edit_id: EditId) -> UndoOut:
     """Undo an edit that the server made for you. `undone` is false when it was undone already."""
     return UndoOut(undone=undo_edit(document_id, edit_id, by=request.person_id))

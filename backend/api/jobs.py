@@ -8,8 +8,8 @@ from ninja import Field, Router, Schema, Status
 
 from backend.api import edits, stream
 from backend.api.auth import Request
+from backend.api.contract import raises
 from backend.api.schemas import (
-    PROBLEMS,
     AssetId,
     Body,
     DocumentId,
@@ -23,9 +23,11 @@ from backend.api.schemas import (
 from backend.core import ids
 from backend.core.pagination import page
 from backend.generations import queries, services
+from backend.generations.errors import InvalidParameters, NotYourJob, StepNotPossible, WrongDocument
 from backend.generations.states import State
 from backend.projects.queries import access_project
 from backend.workspaces.rights import Act
+from inference.errors import PictureTooLarge, UnknownTask
 
 router = Router(tags=["jobs"])
 router.add_router("", edits.router)
@@ -88,13 +90,14 @@ class JobOut(Schema):
     finished_at: datetime | None
 
 
-@router.get("/tasks", response={200: TasksOut, **PROBLEMS}, operation_id="list_tasks")
+@router.get("/tasks", response={200: TasksOut}, operation_id="list_tasks")
 def list_tasks(request: Request) -> dict[str, Any]:
     """What the models can be asked to do."""
     return {"items": queries.tasks()}
 
 
-@router.post("/projects/{project_id}/jobs", response={202: JobOut, **PROBLEMS}, operation_id="submit_job")
+@router.post("/projects/{project_id}/jobs", response={202: JobOut}, operation_id="submit_job")
+@raises(UnknownTask, InvalidParameters, PictureTooLarge, WrongDocument)
 def submit_job(
     request: Request,
     response: HttpResponse,
@@ -116,7 +119,7 @@ def submit_job(
     return Status(202, queries.present(job))
 
 
-@router.get("/projects/{project_id}/jobs", response={200: PageOf[JobOut], **PROBLEMS}, operation_id="list_jobs")
+@router.get("/projects/{project_id}/jobs", response={200: PageOf[JobOut]}, operation_id="list_jobs")
 def list_jobs(request: Request, project_id: ProjectId, paging: Paging) -> dict[str, Any]:
     """The jobs of a project, newest first."""
     project = access_project(request.person_id, project_id, Act.READ)
@@ -124,12 +127,13 @@ def list_jobs(request: Request, project_id: ProjectId, paging: Paging) -> dict[s
     return {"items": [queries.present(job) for job in found.items], "next_cursor": found.next_cursor}
 
 
-@router.get("/jobs/{job_id}", response={200: JobOut, **PROBLEMS}, operation_id="get_job")
+@router.get("/jobs/{job_id}", response={200: JobOut}, operation_id="get_job")
 def get_job(request: Request, job_id: JobId) -> dict[str, Any]:
     return queries.present(queries.access_job(request.person_id, job_id, Act.READ))
 
 
-@router.post("/jobs/{job_id}/cancel", response={200: JobOut, **PROBLEMS}, operation_id="cancel_job")
+@router.post("/jobs/{job_id}/cancel", response={200: JobOut}, operation_id="cancel_job")
+@raises(StepNotPossible, NotYourJob)
 def cancel_job(request: Request, job_id: JobId) -> dict[str, Any]:
     """End a job at once, whether it waits or runs. Cancelling it again answers the same; an ended one answers 409."""
     return queries.present(services.cancel(job_id, by=request.person_id))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from ninja import Field, Router, Schema, Status
 
 from backend.api.auth import Request
-from backend.api.schemas import PROBLEMS, Body, PageOf, Paging, PersonId, WorkspaceId
+from backend.api.schemas import Body, PageOf, Paging, PersonId, WorkspaceId
 from backend.core.pagination import page
 from backend.workspaces import queries, services
 from backend.workspaces.models import Member
@@ -47,7 +47,7 @@ class MemberIn(Body):
     role: Literal["admin", "editor", "commenter", "viewer"] = "editor"
 
 
-@router.get("/me", response={200: MeOut, **PROBLEMS}, operation_id="get_me")
+@router.get("/me", response={200: MeOut}, operation_id="get_me")
 def get_me(request: Request) -> MeOut:
     """The person who is signed in, and the workspaces that they are a member of."""
     person = request.user
@@ -56,16 +56,14 @@ def get_me(request: Request) -> MeOut:
     return MeOut(id=person.id, email=person.email, name=person.name, colour=person.colour, workspaces=workspaces)
 
 
-@router.get(
-    "/workspaces/{workspace_id}/members", response={200: PageOf[MemberOut], **PROBLEMS}, operation_id="list_members"
-)
+@router.get("/workspaces/{workspace_id}/members", response={200: PageOf[MemberOut]}, operation_id="list_members")
 def list_members(request: Request, workspace_id: WorkspaceId, paging: Paging) -> object:
     """The members of a workspace, those who came last first."""
     workspace = queries.access_workspace(request.person_id, workspace_id, Act.READ)
     return page(queries.members(workspace), "mbr", limit=paging.limit, cursor=paging.cursor)
 
 
-@router.post("/workspaces/{workspace_id}/members", response={201: MemberOut, **PROBLEMS}, operation_id="add_member")
+@router.post("/workspaces/{workspace_id}/members", response={201: MemberOut}, operation_id="add_member")
 def add_member(request: Request, workspace_id: WorkspaceId, payload: MemberIn) -> Status[Member]:
     """Make somebody who signs in here a member."""
     workspace = queries.access_workspace(request.person_id, workspace_id, Act.MANAGE)
@@ -74,9 +72,7 @@ def add_member(request: Request, workspace_id: WorkspaceId, payload: MemberIn) -
     )
 
 
-@router.delete(
-    "/workspaces/{workspace_id}/members/{person_id}", response={204: None, **PROBLEMS}, operation_id="remove_member"
-)
+@router.delete("/workspaces/{workspace_id}/members/{person_id}", response={204: None}, operation_id="remove_member")
 def remove_member(request: Request, workspace_id: WorkspaceId, person_id: PersonId) -> Status[None]:
     """Take somebody's membership away. Their open sockets and streams end within a second."""
     workspace = queries.access_workspace(request.person_id, workspace_id, Act.MANAGE)

@@ -7,7 +7,8 @@ from django.http import HttpResponse
 from ninja import Field, Router, Schema, Status
 
 from backend.api.auth import Request
-from backend.api.schemas import PROBLEMS, Body, DocumentId, Name, PageOf, Paging, ProjectId, WorkspaceId
+from backend.api.contract import raises
+from backend.api.schemas import Body, DocumentId, Name, PageOf, Paging, ProjectId, WorkspaceId
 from backend.core import conditions
 from backend.core.pagination import page
 from backend.projects import queries, services
@@ -52,18 +53,14 @@ class TicketOut(Schema):
     expires_at: datetime
 
 
-@router.get(
-    "/workspaces/{workspace_id}/projects", response={200: PageOf[ProjectOut], **PROBLEMS}, operation_id="list_projects"
-)
+@router.get("/workspaces/{workspace_id}/projects", response={200: PageOf[ProjectOut]}, operation_id="list_projects")
 def list_projects(request: Request, workspace_id: WorkspaceId, paging: Paging) -> object:
     """The projects of a workspace, newest first."""
     workspace = access_workspace(request.person_id, workspace_id, Act.READ)
     return page(queries.projects_in(workspace), "prj", limit=paging.limit, cursor=paging.cursor)
 
 
-@router.post(
-    "/workspaces/{workspace_id}/projects", response={201: ProjectOut, **PROBLEMS}, operation_id="create_project"
-)
+@router.post("/workspaces/{workspace_id}/projects", response={201: ProjectOut}, operation_id="create_project")
 def create_project(
     request: Request, response: HttpResponse, workspace_id: WorkspaceId, payload: ProjectIn
 ) -> Status[Project]:
@@ -73,14 +70,15 @@ def create_project(
     return Status(201, project)
 
 
-@router.get("/projects/{project_id}", response={200: ProjectOut, **PROBLEMS}, operation_id="get_project")
+@router.get("/projects/{project_id}", response={200: ProjectOut}, operation_id="get_project")
 def get_project(request: Request, response: HttpResponse, project_id: ProjectId) -> Project:
     project = queries.access_project(request.person_id, project_id, Act.READ)
     response["ETag"] = conditions.etag(project.version)
     return project
 
 
-@router.patch("/projects/{project_id}", response={200: ProjectOut, **PROBLEMS}, operation_id="rename_project")
+@router.patch("/projects/{project_id}", response={200: ProjectOut}, operation_id="rename_project")
+@raises(conditional=True)
 def rename_project(request: Request, response: HttpResponse, project_id: ProjectId, payload: RenameIn) -> Project:
     project = queries.access_project(request.person_id, project_id, Act.EDIT, lock=True)
     conditions.check_match(request, project.version)
@@ -89,18 +87,14 @@ def rename_project(request: Request, response: HttpResponse, project_id: Project
     return project
 
 
-@router.get(
-    "/projects/{project_id}/documents", response={200: PageOf[DocumentOut], **PROBLEMS}, operation_id="list_documents"
-)
+@router.get("/projects/{project_id}/documents", response={200: PageOf[DocumentOut]}, operation_id="list_documents")
 def list_documents(request: Request, project_id: ProjectId, paging: Paging) -> object:
     """The documents of a project, newest first."""
     project = queries.access_project(request.person_id, project_id, Act.READ)
     return page(queries.documents_in(project), "doc", limit=paging.limit, cursor=paging.cursor)
 
 
-@router.post(
-    "/projects/{project_id}/documents", response={201: DocumentOut, **PROBLEMS}, operation_id="create_document"
-)
+@router.post("/projects/{project_id}/documents", response={201: DocumentOut}, operation_id="create_document")
 def create_document(
     request: Request, response: HttpResponse, project_id: ProjectId, payload: DocumentIn
 ) -> Status[Document]:
@@ -110,14 +104,15 @@ def create_document(
     return Status(201, document)
 
 
-@router.get("/documents/{document_id}", response={200: DocumentOut, **PROBLEMS}, operation_id="get_document")
+@router.get("/documents/{document_id}", response={200: DocumentOut}, operation_id="get_document")
 def get_document(request: Request, response: HttpResponse, document_id: DocumentId) -> Document:
     document = queries.access_document(request.person_id, document_id, Act.READ)
     response["ETag"] = conditions.etag(document.version)
     return document
 
 
-@router.patch("/documents/{document_id}", response={200: DocumentOut, **PROBLEMS}, operation_id="rename_document")
+@router.patch("/documents/{document_id}", response={200: DocumentOut}, operation_id="rename_document")
+@raises(conditional=True)
 def rename_document(request: Request, response: HttpResponse, document_id: DocumentId, payload: RenameIn) -> Document:
     document = queries.access_document(request.person_id, document_id, Act.EDIT, lock=True)
     conditions.check_match(request, document.version)
@@ -126,7 +121,7 @@ def rename_document(request: Request, response: HttpResponse, document_id: Docum
     return document
 
 
-@router.post("/documents/{document_id}/tickets", response={201: TicketOut, **PROBLEMS}, operation_id="issue_ticket")
+@router.post("/documents/{document_id}/tickets", response={201: TicketOut}, operation_id="issue_ticket")
 def issue_ticket(request: Request, document_id: DocumentId) -> Status[TicketOut]:
     """For programs that can't send the session cookie to the socket. Fetch a new ticket before each connection."""
     document = queries.access_document(request.person_id, document_id, Act.READ)

@@ -53,6 +53,3 @@ class Problem(Schema):
     status: int
     detail: str
     code: str
-
-
-PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422, 503), Problem)

@@ -20,7 +20,7 @@ from ninja import Router
 from psycopg_pool import PoolTimeout
 
 from backend.api.auth import Request
-from backend.api.schemas import PROBLEMS, ProjectId
+from backend.api.schemas import ProjectId
 from backend.core import ids, metrics, valkey
 from backend.core.errors import AppError
 from backend.projects.queries import access_project
@@ -45,7 +45,7 @@ class Stream(StreamingHttpResponse):
 
 @router.get(
     "/projects/{project_id}/events",
-    response={200: None, **PROBLEMS},
+    response={200: None},
     operation_id="follow_project",
     openapi_extra={"responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}},
 )

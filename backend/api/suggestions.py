@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from ninja import Field, Router, Schema, Status
 
 from backend.api.auth import Request
-from backend.api.schemas import PROBLEMS, AssetId, Body, DocumentId, Problem, ProjectId
+from backend.api.schemas import AssetId, Body, DocumentId, ProjectId
 from backend.projects.queries import access_project
 from backend.recommendations.queries import Suggestions, suggestions_for
 from backend.recommendations.services import record_act
@@ -37,7 +37,7 @@ class ActIn(Body):
 
 @router.get(
     "/projects/{project_id}/suggestions",
-    response={200: SuggestionsOut, **PROBLEMS},
+    response={200: SuggestionsOut},
     operation_id="list_suggestions",
 )
 def list_suggestions(request: Request, project_id: ProjectId) -> Suggestions:
@@ -46,7 +46,7 @@ def list_suggestions(request: Request, project_id: ProjectId) -> Suggestions:
     return suggestions_for(project, person_id=request.person_id)
 
 
-@router.post("/projects/{project_id}/acts", response={204: None, **PROBLEMS, 429: Problem}, operation_id="record_act")
+@router.post("/projects/{project_id}/acts", response={204: None}, operation_id="record_act")
 def record(request: Request, project_id: ProjectId, payload: ActIn) -> Status[None]:
     """Tell that the person used a tool that the server can't see. Suggestions follow within a second."""
     record_act(

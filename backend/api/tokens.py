@@ -8,7 +8,9 @@ from django.http import HttpResponse
 from ninja import Field, Router, Schema, Status
 
 from backend.api.auth import Request, session
-from backend.api.schemas import PROBLEMS, Body, Name, PageOf, Paging, TokenId, WorkspaceId
+from backend.api.contract import raises
+from backend.api.schemas import Body, Name, PageOf, Paging, TokenId, WorkspaceId
+from backend.core.errors import NotFound
 from backend.core.pagination import page
 from backend.workspaces import queries, tokens
 from backend.workspaces.rights import Act
@@ -48,7 +50,8 @@ class TokenMadeOut(TokenOut):
     ]
 
 
-@router.post("/me/tokens", response={201: TokenMadeOut, **PROBLEMS}, operation_id="make_token")
+@router.post("/me/tokens", response={201: TokenMadeOut}, operation_id="make_token")
+@raises(NotFound)
 def make_token(request: Request, response: HttpResponse, payload: TokenIn) -> Status[TokenMadeOut]:
     """Make a token for a program. Its secret is in this answer and nowhere else."""
     workspace = None
@@ -65,13 +68,13 @@ def make_token(request: Request, response: HttpResponse, payload: TokenIn) -> St
     return Status(201, TokenMadeOut(token=secret, **TokenOut.from_orm(token).dict()))
 
 
-@router.get("/me/tokens", response={200: PageOf[TokenOut], **PROBLEMS}, operation_id="list_tokens")
+@router.get("/me/tokens", response={200: PageOf[TokenOut]}, operation_id="list_tokens")
 def list_tokens(request: Request, paging: Paging) -> object:
     """The person's tokens, newest first; never their secrets."""
     return page(tokens.tokens_of(request.person_id), "tok", limit=paging.limit, cursor=paging.cursor)
 
 
-@router.delete("/me/tokens/{token_id}", response={204: None, **PROBLEMS}, operation_id="revoke_token")
+@router.delete("/me/tokens/{token_id}", response={204: None}, operation_id="revoke_token")
 def revoke_token(request: Request, token_id: TokenId) -> Status[None]:
     """Revoke a token. Requests with it are refused from now on; sockets and streams that it opened end in a second."""
     tokens.revoke_token(request.person_id, token_id)

@@ -21,7 +21,7 @@ from backend.core.errors import Conflict, InvalidInput, KeyReused, RequestInProg
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[!#-+\--:<-~]{1,255}")  # visible ASCII but quotes, commas and semicolons, which separate in headers
-_KEPT_HEADERS = ("Content-Type", "ETag", "Location")
+_KEPT_HEADERS = ("Cache-Control", "Content-Type", "ETag", "Location")
 
 _TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 1))"
 _FIND = "SELECT digest, status, headers, body FROM core_answer WHERE person_id = %s AND key = %s"
