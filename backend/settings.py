@@ -79,7 +79,7 @@ METRICS_PORT = env.int("METRICS_PORT", 0)  # of worker, relay and learner, each 
 
 # --- Django
 SECRET_KEY = _needed("ATELIER_SECRET_KEY")
-SECRET_KEY_FALLBACKS = env.list("ATELIER_OLD_SECRET_KEYS", [])  # what they signed and sealed is still good
+SECRET_KEY_FALLBACKS: list[str] = env.list("ATELIER_OLD_SECRET_KEYS", [])  # what they signed and sealed is still good
 ATELIER_DEMO = env.bool("ATELIER_DEMO", False)
 ATELIER_SIGN_UP = env.bool("ATELIER_SIGN_UP", False)
 DEBUG = False

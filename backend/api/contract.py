@@ -7,7 +7,7 @@ is known here. `tests/conftest.py` holds every answer of the API in every test a
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -81,7 +81,7 @@ def deprecated(*, since: datetime, sunset: datetime, instead: str) -> Callable[[
 
     def declare(view: View) -> View:
         contribute_operation_callback(view, lambda operation: setattr(operation, "deprecated", True))
-        return cast(View, decorate_view(with_headers)(view))
+        return decorate_view(with_headers)(view)
 
     return declare
 
@@ -105,7 +105,7 @@ class AtelierAPI(NinjaAPI):
 
 def _complete(method: str, operation: dict[str, Any], shared: dict[str, Any]) -> None:
     own: Iterable[type[AppError]] = operation.pop("x-errors", ())
-    errors = {*ALWAYS, *own}
+    errors: set[type[AppError]] = {*ALWAYS, *own}
     if any(parameter["in"] == "path" for parameter in operation["parameters"]):
         errors.add(NotFound)
     if "requestBody" in operation:

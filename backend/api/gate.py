@@ -6,7 +6,7 @@ nothing.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
@@ -18,8 +18,8 @@ from backend.core.errors import AppError, BadRequest, HeadersTooLarge, RequestTi
 log = structlog.get_logger()
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 DRAIN_S, DRAIN_BYTES = 1.0, 8 * 1024 * 1024  # of a refused body: so that its sender gets to read why
@@ -83,14 +83,14 @@ def _first(body: bytes, receive: Receive) -> Receive:
     """The body as the first message; then what the server says, which is that the client left."""
     waiting = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def received() -> dict[str, Any]:
+    async def received() -> Mapping[str, Any]:
         return waiting.pop() if waiting else await receive()
 
     return received
 
 
 async def _serve(application: Application, scope: Scope, receive: Receive, send: Send) -> None:
-    async def within_time(message: dict[str, Any]) -> None:
+    async def within_time(message: Mapping[str, Any]) -> None:
         async with asyncio.timeout(settings.REQUEST_TIMEOUT_S):
             await send(message)
 

@@ -55,7 +55,7 @@ class ApiMiddleware:
             person_id = request.user.pk if request.user.is_authenticated else None
             token_id = getattr(request, "token_id", None)
             if person_id is not None:
-                limits.take({"person": person_id} | ({"token": token_id} if token_id else {}))
+                limits.take({"person": person_id, "token": token_id})
             if OWN_TRANSACTIONS.fullmatch(request.path):
                 return self.get_response(request)
             with tenancy.acting(person_id=person_id):

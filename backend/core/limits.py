@@ -9,7 +9,7 @@ Source: draft-ietf-httpapi-ratelimit-headers-10; GCRA, ITU-T I.371, annex A.
 import math
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -85,11 +85,11 @@ def counting() -> Iterator[Spent]:
         _spent.reset(reset)
 
 
-def take(buckets: dict[Scope, uuid.UUID]) -> None:
-    """Take one request out of each bucket, or out of none. Raises: RateLimited."""
+def take(buckets: Mapping[Scope, uuid.UUID | None]) -> None:
+    """Take one request out of the bucket of each, or out of none; None has no bucket. Raises: RateLimited."""
     spent = _spent.get()
     quotas = {scope: _quota(scope) for scope in buckets}
-    wanted = {scope: name for scope, name in buckets.items() if quotas[scope] > 0}
+    wanted = {scope: name for scope, name in buckets.items() if name is not None and quotas[scope] > 0}
     if spent is None or not wanted:
         return
     answer = _ask([f"rate:{scope}:{name}" for scope, name in wanted.items()], [quotas[scope] for scope in wanted])
