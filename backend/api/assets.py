@@ -4,21 +4,22 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from django.http import HttpResponse
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 
 from backend.api import downloads
 from backend.api.auth import Request
 from backend.api.contract import raises
+from backend.api.lists import ByTimeOrName, CreatedQuery, Search, Word
 from backend.api.schemas import (
     AssetId,
     Body,
     JobId,
     Name,
     PageOf,
-    Paging,
     PersonId,
     ProjectId,
     UploadId,
+    WorkspaceId,
 )
 from backend.assets import queries, services
 from backend.assets.errors import (
@@ -29,13 +30,21 @@ from backend.assets.errors import (
     UploadIncomplete,
     UploadTooLarge,
 )
+from backend.assets.models import Asset
 from backend.core import conditions
-from backend.core.pagination import page
+from backend.core.pagination import Page
 from backend.projects.queries import access_project
+from backend.workspaces.queries import access_workspace
 from backend.workspaces.rights import Act
 
 router = Router(tags=["assets"])
 router.add_router("", downloads.router)
+
+
+class AssetQuery(CreatedQuery):
+    sort: ByTimeOrName | Literal["size_bytes", "-size_bytes"] = "-created_at"
+    media_type: Word | None = None
+    q: Search | None = None
 
 
 class UploadIn(Body):
@@ -127,10 +136,20 @@ def finish_upload(request: Request, response: HttpResponse, upload_id: UploadId)
 
 
 @router.get("/projects/{project_id}/assets", response={200: PageOf[AssetOut]}, operation_id="list_assets")
-def list_assets(request: Request, project_id: ProjectId, paging: Paging) -> dict[str, Any]:
-    """The assets of a project, newest first."""
+def list_assets(request: Request, project_id: ProjectId, query: Query[AssetQuery]) -> dict[str, Any]:
+    """The assets of a project."""
     project = access_project(request.person_id, project_id, Act.READ)
-    found = page(queries.assets_in(project), "ast", limit=paging.limit, cursor=paging.cursor)
+    return _page(queries.assets_in(project, query.ask(request)))
+
+
+@router.get("/workspaces/{workspace_id}/assets", response={200: PageOf[AssetOut]}, operation_id="find_assets")
+def find_assets(request: Request, workspace_id: WorkspaceId, query: Query[AssetQuery]) -> dict[str, Any]:
+    """The assets of all projects of a workspace: with `q`, a search across them."""
+    workspace = access_workspace(request.person_id, workspace_id, Act.READ)
+    return _page(queries.assets_in(workspace, query.ask(request)))
+
+
+def _page(found: Page[Asset]) -> dict[str, Any]:
     return {"items": [queries.present(asset) for asset in found.items], "next_cursor": found.next_cursor}
 
 

@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from django.http import HttpResponse
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 
 from backend.api import edits, stream
 from backend.api.auth import Request
 from backend.api.contract import raises
+from backend.api.lists import ByTime, CreatedQuery, Word
 from backend.api.schemas import (
     AssetId,
     Body,
@@ -16,12 +17,10 @@ from backend.api.schemas import (
     EditId,
     JobId,
     PageOf,
-    Paging,
     PersonId,
     ProjectId,
 )
 from backend.core import ids
-from backend.core.pagination import page
 from backend.generations import queries, services
 from backend.generations.errors import InvalidParameters, NotYourJob, StepNotPossible, WrongDocument
 from backend.generations.states import State
@@ -44,6 +43,12 @@ class TaskOut(Schema):
 
 class TasksOut(Schema):
     items: list[TaskOut]
+
+
+class JobQuery(CreatedQuery):
+    sort: ByTime = "-created_at"
+    state: State | None = None
+    task: Word | None = None
 
 
 class JobIn(Body):
@@ -120,10 +125,10 @@ def submit_job(
 
 
 @router.get("/projects/{project_id}/jobs", response={200: PageOf[JobOut]}, operation_id="list_jobs")
-def list_jobs(request: Request, project_id: ProjectId, paging: Paging) -> dict[str, Any]:
-    """The jobs of a project, newest first."""
+def list_jobs(request: Request, project_id: ProjectId, query: Query[JobQuery]) -> dict[str, Any]:
+    """The jobs of a project."""
     project = access_project(request.person_id, project_id, Act.READ)
-    found = page(queries.jobs_in(project), "job", limit=paging.limit, cursor=paging.cursor)
+    found = queries.jobs_in(project, query.ask(request))
     return {"items": [queries.present(job) for job in found.items], "next_cursor": found.next_cursor}
 
 

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 
 from backend.api.auth import Request
-from backend.api.schemas import Body, PageOf, Paging, PersonId, WorkspaceId
-from backend.core.pagination import page
+from backend.api.lists import ListQuery, Search
+from backend.api.schemas import Body, PageOf, PersonId, WorkspaceId
 from backend.workspaces import queries, services
 from backend.workspaces.models import Member
 from backend.workspaces.rights import Act, Role
@@ -42,6 +42,12 @@ class MemberOut(Schema):
     joined_at: datetime
 
 
+class MemberQuery(ListQuery):
+    sort: Literal["joined_at", "-joined_at"] = "-joined_at"
+    role: Role | None = None
+    q: Search | None = None
+
+
 class MemberIn(Body):
     email: Annotated[str, Field(min_length=3, max_length=254, examples=["bo@example.org"])]
     role: Literal["admin", "editor", "commenter", "viewer"] = "editor"
@@ -57,10 +63,10 @@ def get_me(request: Request) -> MeOut:
 
 
 @router.get("/workspaces/{workspace_id}/members", response={200: PageOf[MemberOut]}, operation_id="list_members")
-def list_members(request: Request, workspace_id: WorkspaceId, paging: Paging) -> object:
-    """The members of a workspace, those who came last first."""
+def list_members(request: Request, workspace_id: WorkspaceId, query: Query[MemberQuery]) -> object:
+    """The members of a workspace. `q` looks in their names and addresses."""
     workspace = queries.access_workspace(request.person_id, workspace_id, Act.READ)
-    return page(queries.members(workspace), "mbr", limit=paging.limit, cursor=paging.cursor)
+    return queries.members(workspace, query.ask(request))
 
 
 @router.post("/workspaces/{workspace_id}/members", response={201: MemberOut}, operation_id="add_member")

@@ -4,19 +4,28 @@ from datetime import datetime
 from typing import Annotated
 
 from django.http import HttpResponse
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 
 from backend.api.auth import Request
 from backend.api.contract import raises
-from backend.api.schemas import Body, DocumentId, Name, PageOf, Paging, ProjectId, WorkspaceId
+from backend.api.lists import ByTimeOrName, CreatedQuery, Search
+from backend.api.schemas import Body, DocumentId, Name, PageOf, ProjectId, WorkspaceId
 from backend.core import conditions
-from backend.core.pagination import page
 from backend.projects import queries, services
 from backend.projects.models import Document, DocumentKind, Project
 from backend.workspaces.queries import access_workspace
 from backend.workspaces.rights import Act
 
 router = Router(tags=["projects"])
+
+
+class ProjectQuery(CreatedQuery):
+    sort: ByTimeOrName = "-created_at"
+    q: Search | None = None
+
+
+class DocumentQuery(ProjectQuery):
+    kind: DocumentKind | None = None
 
 
 class ProjectIn(Body):
@@ -54,10 +63,10 @@ class TicketOut(Schema):
 
 
 @router.get("/workspaces/{workspace_id}/projects", response={200: PageOf[ProjectOut]}, operation_id="list_projects")
-def list_projects(request: Request, workspace_id: WorkspaceId, paging: Paging) -> object:
-    """The projects of a workspace, newest first."""
+def list_projects(request: Request, workspace_id: WorkspaceId, query: Query[ProjectQuery]) -> object:
+    """The projects of a workspace."""
     workspace = access_workspace(request.person_id, workspace_id, Act.READ)
-    return page(queries.projects_in(workspace), "prj", limit=paging.limit, cursor=paging.cursor)
+    return queries.projects_in(workspace, query.ask(request))
 
 
 @router.post("/workspaces/{workspace_id}/projects", response={201: ProjectOut}, operation_id="create_project")
@@ -88,10 +97,10 @@ def rename_project(request: Request, response: HttpResponse, project_id: Project
 
 
 @router.get("/projects/{project_id}/documents", response={200: PageOf[DocumentOut]}, operation_id="list_documents")
-def list_documents(request: Request, project_id: ProjectId, paging: Paging) -> object:
-    """The documents of a project, newest first."""
+def list_documents(request: Request, project_id: ProjectId, query: Query[DocumentQuery]) -> object:
+    """The documents of a project."""
     project = queries.access_project(request.person_id, project_id, Act.READ)
-    return page(queries.documents_in(project), "doc", limit=paging.limit, cursor=paging.cursor)
+    return queries.documents_in(project, query.ask(request))
 
 
 @router.post("/projects/{project_id}/documents", response={201: DocumentOut}, operation_id="create_document")

@@ -2,11 +2,10 @@
 
 from typing import Annotated, Generic, TypeVar
 
-from ninja import Field, Query, Schema
+from ninja import Field, Schema
 from pydantic import ConfigDict
 
 from backend.core import ids
-from backend.core.pagination import DEFAULT_LIMIT, MAX_LIMIT
 
 PersonId = ids.field("per")
 WorkspaceId = ids.field("wsp")
@@ -35,14 +34,6 @@ class Body(Schema):
 class PageOf(Schema, Generic[T]):
     items: list[T]
     next_cursor: str | None = Field(None, description="Give it as `cursor` to get the next page; null on the last.")
-
-
-class PageQuery(Schema):
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: Annotated[str, Field(max_length=100)] | None = None
-
-
-Paging = Query[PageQuery]
 
 
 class Problem(Schema):

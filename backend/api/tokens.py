@@ -5,19 +5,23 @@ from typing import Annotated, Literal
 
 from django.conf import settings
 from django.http import HttpResponse
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 
 from backend.api.auth import Request, session
 from backend.api.contract import raises
-from backend.api.schemas import Body, Name, PageOf, Paging, TokenId, WorkspaceId
+from backend.api.lists import ByTime, ListQuery
+from backend.api.schemas import Body, Name, PageOf, TokenId, WorkspaceId
 from backend.core.errors import NotFound
-from backend.core.pagination import page
 from backend.workspaces import queries, tokens
 from backend.workspaces.rights import Act
 
 router = Router(tags=["account"], auth=session)
 
 Scope = Literal["read", "comment", "edit", "delete", "manage"]  # rights.SCOPES
+
+
+class TokenQuery(ListQuery):
+    sort: ByTime = "-created_at"
 
 
 class TokenIn(Body):
@@ -69,9 +73,9 @@ def make_token(request: Request, response: HttpResponse, payload: TokenIn) -> St
 
 
 @router.get("/me/tokens", response={200: PageOf[TokenOut]}, operation_id="list_tokens")
-def list_tokens(request: Request, paging: Paging) -> object:
-    """The person's tokens, newest first; never their secrets."""
-    return page(tokens.tokens_of(request.person_id), "tok", limit=paging.limit, cursor=paging.cursor)
+def list_tokens(request: Request, query: Query[TokenQuery]) -> object:
+    """The person's tokens; never their secrets."""
+    return tokens.tokens_of(request.person_id, query.ask(request))
 
 
 @router.delete("/me/tokens/{token_id}", response={204: None}, operation_id="revoke_token")

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models.functions import Now
 
+from backend.core.folding import folded
 from backend.projects.models import Project
 from backend.workspaces.models import Person, Workspace
 
@@ -52,9 +53,10 @@ class Asset(models.Model):
     """
 
     id = models.UUIDField(primary_key=True)
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="assets")
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="assets", db_index=False)
     name = models.TextField()
+    folded = folded("name")
     media_type = models.TextField()
     width = models.IntegerField()
     height = models.IntegerField()
@@ -67,8 +69,15 @@ class Asset(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["project", "-id"], name="asset_project_newest"),
             models.Index(fields=["workspace", "sha256"], name="asset_content"),
+            # One for each order of each list, so that a page is read and nothing is sorted. Each holds what row-level
+            # security and search look at, so that a search runs through the index alone.
+            models.Index(fields=["project", "created_at", "id"], include=["workspace", "folded"], name="asset_by_time"),
+            models.Index(fields=["project", "folded", "id"], include=["workspace"], name="asset_by_name"),
+            models.Index(fields=["project", "size_bytes", "id"], include=["workspace", "folded"], name="asset_by_size"),
+            models.Index(fields=["workspace", "created_at", "id"], include=["folded"], name="asset_all_by_time"),
+            models.Index(fields=["workspace", "folded", "id"], name="asset_all_by_name"),
+            models.Index(fields=["workspace", "size_bytes", "id"], include=["folded"], name="asset_all_by_size"),
         ]
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
-
 from backend.assets import storage
 from backend.assets.models import Asset, Upload
 from backend.core import ids
 from backend.core.errors import NotFound
+from backend.core.pagination import CREATED, Ask, Listing, Page, page
 from backend.projects.models import Project
 from backend.projects.queries import access_project
+from backend.workspaces.models import Workspace
 from backend.workspaces.rights import Act
 
 
@@ -95,8 +95,17 @@ def access_download(person_id: uuid.UUID, asset_id: uuid.UUID, rendition: str) -
     )
 
 
-def assets_in(project: Project) -> QuerySet[Asset]:
-    return Asset.objects.filter(project=project).select_related("lineage")
+def assets_in(where: Project | Workspace, ask: Ask) -> Page[Asset]:
+    """A page of a project's or of a whole workspace's assets. Needs a transaction in the workspace."""
+    rows = Asset.objects.select_related("lineage")
+    rows = rows.filter(project=where) if isinstance(where, Project) else rows.filter(workspace=where)
+    return page(rows, ask, _ASSETS)
+
+
+_ASSETS = Listing(
+    {"created_at": "created_at", "name": "folded", "size_bytes": "size_bytes"},
+    {**CREATED, "created_by": "created_by_id", "media_type": "media_type", "q": "folded__holds"},
+)
 
 
 def ref(asset_id: uuid.UUID) -> AssetRef | None:
@@ -123,7 +132,8 @@ def describe(asset_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, AssetCard]:
 
 def recent(project_id: uuid.UUID, *, limit: int) -> list[AssetCard]:
     """Newest first."""
-    return [_card(asset) for asset in Asset.objects.filter(project_id=project_id).order_by("-pk")[:limit]]
+    newest = Asset.objects.filter(project_id=project_id).order_by("-created_at", "-pk")
+    return [_card(asset) for asset in newest[:limit]]
 
 
 def _card(asset: Asset) -> AssetCard:

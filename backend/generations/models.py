@@ -19,7 +19,7 @@ class Job(models.Model):
 
     id = models.UUIDField(primary_key=True)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     task = models.TextField()
     task_version = models.TextField()
@@ -61,7 +61,8 @@ class Job(models.Model):
             ),
             models.Index(fields=["lease_until"], name="job_leases", condition=models.Q(state=State.RUNNING.value)),
             models.Index(fields=["finished_at"], name="job_staged", condition=~models.Q(staged=[])),
-            models.Index(fields=["project", "-id"], name="job_project_newest"),
+            models.Index(fields=["project", "created_at", "id"], name="job_by_time"),
+            models.Index(fields=["project", "state", "created_at", "id"], name="job_by_state"),
         ]
 
 

@@ -5,16 +5,18 @@ from contextlib import closing
 from typing import Any
 
 from django.db import connections
-from django.db.models import QuerySet
 
 from backend.core import ids
 from backend.core.errors import NotFound
+from backend.core.pagination import CREATED, Ask, Listing, Page, page
 from backend.generations.models import Job
 from backend.generations.states import State
 from backend.projects.models import Project
 from backend.projects.queries import access_project
 from backend.workspaces.rights import Act
 from inference.contracts import TASKS
+
+_JOBS = Listing({"created_at": "created_at"}, {**CREATED, "created_by": "person_id", "state": "state", "task": "task"})
 
 
 def access_job(person_id: uuid.UUID, job_id: uuid.UUID, act: Act) -> Job:
@@ -26,8 +28,8 @@ def access_job(person_id: uuid.UUID, job_id: uuid.UUID, act: Act) -> Job:
     return job
 
 
-def jobs_in(project: Project) -> QuerySet[Job]:
-    return Job.objects.filter(project=project)
+def jobs_in(project: Project, ask: Ask) -> Page[Job]:
+    return page(Job.objects.filter(project=project), ask, _JOBS)
 
 
 def tasks() -> list[dict[str, Any]]:

@@ -2,14 +2,17 @@
 
 import uuid
 
-from django.db.models import QuerySet
-
 from backend.core import tenancy
 from backend.core.errors import NotFound
+from backend.core.pagination import CREATED, Ask, Listing, Page, page
 from backend.projects.models import Document, Project
 from backend.workspaces.models import Workspace
 from backend.workspaces.queries import check_right
 from backend.workspaces.rights import Act
+
+_SORTS = {"created_at": "created_at", "name": "folded"}
+_PROJECTS = Listing(_SORTS, {**CREATED, "created_by": "created_by_id", "q": "folded__holds"})
+_DOCUMENTS = Listing(_SORTS, {**_PROJECTS.filters, "kind": "kind"})
 
 
 def access_project(person_id: uuid.UUID, project_id: uuid.UUID, act: Act, *, lock: bool = False) -> Project:
@@ -37,9 +40,9 @@ def access_document(person_id: uuid.UUID, document_id: uuid.UUID, act: Act, *, l
     return Document.objects.select_for_update().get(pk=document_id) if lock else document
 
 
-def projects_in(workspace: Workspace) -> QuerySet[Project]:
-    return Project.objects.filter(workspace=workspace)
+def projects_in(workspace: Workspace, ask: Ask) -> Page[Project]:
+    return page(Project.objects.filter(workspace=workspace), ask, _PROJECTS)
 
 
-def documents_in(project: Project) -> QuerySet[Document]:
-    return Document.objects.filter(project=project)
+def documents_in(project: Project, ask: Ask) -> Page[Document]:
+    return page(Document.objects.filter(project=project), ask, _DOCUMENTS)

@@ -92,7 +92,7 @@ def _read_saved(workspace_id: uuid.UUID, names: Iterable[Name]) -> dict[Name, di
 def _births(project: Project, learned: Iterable[str]) -> dict[str, float]:
     """The assets that may be suggested now, with their births: of this project, there, and visible to who asks."""
     assets = Asset.objects.filter(project=project)
-    newest = assets.order_by("-pk").values_list("pk", "created_at")[:RECENT_ASSETS]
+    newest = assets.order_by("-created_at", "-pk").values_list("pk", "created_at")[:RECENT_ASSETS]
     births = {str(pk): born_at.timestamp() for pk, born_at in newest}
     older = [asset for asset in learned if asset not in births]
     if older:

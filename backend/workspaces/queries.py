@@ -3,10 +3,12 @@
 import uuid
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from backend.core import tenancy
 from backend.core.errors import Forbidden, NotFound
+from backend.core.folding import Fold
+from backend.core.pagination import Ask, Listing, Page, page
 from backend.workspaces import limits
 from backend.workspaces.models import Member, Person, Workspace
 from backend.workspaces.rights import Act, Role, may
@@ -71,8 +73,17 @@ def access_workspace(person_id: uuid.UUID, workspace_id: uuid.UUID, act: Act) ->
     return Workspace.objects.get(pk=workspace_id)
 
 
-def members(workspace: Workspace) -> QuerySet[Member]:
-    return Member.objects.filter(workspace=workspace).select_related("person").order_by("pk")
+def members(workspace: Workspace, ask: Ask) -> Page[Member]:
+    return page(Member.objects.filter(workspace=workspace).select_related("person"), ask, _MEMBERS)
+
+
+def _named(rows: QuerySet[Member], q: str) -> QuerySet[Member]:
+    """Those whose name or address holds q."""
+    named = rows.alias(name=Fold("person__name"), address=Fold("person__email"))
+    return named.filter(Q(name__holds=q) | Q(address__holds=q))
+
+
+_MEMBERS = Listing({"joined_at": "joined_at"}, {"role": "role", "q": _named})
 
 
 def people_by_id(people: set[uuid.UUID]) -> dict[uuid.UUID, PersonRef]:

@@ -16,11 +16,11 @@ from datetime import timedelta
 import structlog
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from backend.core import events, ids, tenancy
 from backend.core.errors import Conflict, NotFound, NotSignedIn
+from backend.core.pagination import Ask, Listing, Page, page
 from backend.workspaces.models import ApiToken, Person, Workspace
 from backend.workspaces.queries import role_in
 from backend.workspaces.rights import Act, Limit
@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 PREFIX = "atl_"
 MAX_TOKENS = 100  # of a person
+_TOKENS = Listing({"created_at": "created_at"}, {})
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _FORM = re.compile(r"atl_[0-9A-Za-z]{36}")
 
@@ -69,8 +70,8 @@ def make_token(
     return secret, token
 
 
-def tokens_of(person_id: uuid.UUID) -> QuerySet[ApiToken]:
-    return ApiToken.objects.filter(person_id=person_id)
+def tokens_of(person_id: uuid.UUID, ask: Ask) -> Page[ApiToken]:
+    return page(ApiToken.objects.filter(person_id=person_id), ask, _TOKENS)
 
 
 def revoke_token(person_id: uuid.UUID, token_id: uuid.UUID) -> None:

@@ -87,6 +87,7 @@ NEEDS: dict[str, Need] = {
     ),
     "finish_upload": Need(Act.EDIT, fresh={"upload_id": an_upload}, others=404),
     "list_assets": Need(Act.READ),
+    "find_assets": Need(Act.READ),
     "get_asset": Need(Act.READ),
     "download_asset": Need(Act.READ),
     "rename_asset": Need(Act.EDIT, body=lambda it: {"name": "Lantern.jpg"}),

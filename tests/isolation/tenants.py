@@ -141,7 +141,6 @@ def a_job(tenant: Tenant, by: Person) -> str:
             task_version="1",
             parameters={"scale": 2},
             input_asset_id=ids.parse("ast", tenant.things["asset_id"]),
-            request_digest="0" * 64,
             traceparent="",
             estimate_us=1,
             not_before=timezone.now() + FAR,

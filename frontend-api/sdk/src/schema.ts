@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * List Members
-         * @description The members of a workspace, those who came last first.
+         * @description The members of a workspace. `q` looks in their names and addresses.
          */
         get: operations["list_members"];
         put?: never;
@@ -77,7 +77,7 @@ export interface paths {
         };
         /**
          * List Tokens
-         * @description The person's tokens, newest first; never their secrets.
+         * @description The person's tokens; never their secrets.
          */
         get: operations["list_tokens"];
         put?: never;
@@ -121,7 +121,7 @@ export interface paths {
         };
         /**
          * List Projects
-         * @description The projects of a workspace, newest first.
+         * @description The projects of a workspace.
          */
         get: operations["list_projects"];
         put?: never;
@@ -160,7 +160,7 @@ export interface paths {
         };
         /**
          * List Documents
-         * @description The documents of a project, newest first.
+         * @description The documents of a project.
          */
         get: operations["list_documents"];
         put?: never;
@@ -259,9 +259,29 @@ export interface paths {
         };
         /**
          * List Assets
-         * @description The assets of a project, newest first.
+         * @description The assets of a project.
          */
         get: operations["list_assets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/assets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find Assets
+         * @description The assets of all projects of a workspace: with `q`, a search across them.
+         */
+        get: operations["find_assets"];
         put?: never;
         post?: never;
         delete?: never;
@@ -339,7 +359,7 @@ export interface paths {
         };
         /**
          * List Jobs
-         * @description The jobs of a project, newest first.
+         * @description The jobs of a project.
          */
         get: operations["list_jobs"];
         put?: never;
@@ -522,15 +542,28 @@ export interface components {
          * @enum {string}
          */
         Role: "owner" | "admin" | "editor" | "commenter" | "viewer";
-        /** PageQuery */
-        PageQuery: {
+        /** MemberQuery */
+        MemberQuery: {
             /**
              * Limit
+             * @description How many at most.
              * @default 50
              */
             limit: number;
-            /** Cursor */
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
             cursor?: string | null;
+            /**
+             * Sort
+             * @default -joined_at
+             * @enum {string}
+             */
+            sort: "joined_at" | "-joined_at";
+            role?: components["schemas"]["Role"] | null;
+            /** Q */
+            q?: string | null;
         };
         /** MemberOut */
         MemberOut: {
@@ -660,6 +693,26 @@ export interface components {
              */
             workspace_id?: string | null;
         };
+        /** TokenQuery */
+        TokenQuery: {
+            /**
+             * Limit
+             * @description How many at most.
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
+            cursor?: string | null;
+            /**
+             * Sort
+             * @default -created_at
+             * @enum {string}
+             */
+            sort: "created_at" | "-created_at";
+        };
         /** PageOf[TokenOut] */
         PageOf_TokenOut_: {
             /** Items */
@@ -712,6 +765,44 @@ export interface components {
              * @example 2026-11-25T08:00:00Z
              */
             last_used_at: string | null;
+        };
+        /** ProjectQuery */
+        ProjectQuery: {
+            /**
+             * Limit
+             * @description How many at most.
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
+            cursor?: string | null;
+            /**
+             * Sort
+             * @default -created_at
+             */
+            sort: ("created_at" | "-created_at") | ("name" | "-name");
+            /**
+             * Created After
+             * @description Later than this, which has a zone.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_after?: string | null;
+            /**
+             * Created Before
+             * @description Earlier than this.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_before?: string | null;
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by?: string | null;
+            /** Q */
+            q?: string | null;
         };
         /** PageOf[ProjectOut] */
         PageOf_ProjectOut_: {
@@ -768,6 +859,45 @@ export interface components {
          * @enum {string}
          */
         DocumentKind: "board" | "text" | "scene";
+        /** DocumentQuery */
+        DocumentQuery: {
+            /**
+             * Limit
+             * @description How many at most.
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
+            cursor?: string | null;
+            /**
+             * Sort
+             * @default -created_at
+             */
+            sort: ("created_at" | "-created_at") | ("name" | "-name");
+            /**
+             * Created After
+             * @description Later than this, which has a zone.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_after?: string | null;
+            /**
+             * Created Before
+             * @description Earlier than this.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_before?: string | null;
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by?: string | null;
+            /** Q */
+            q?: string | null;
+            kind?: components["schemas"]["DocumentKind"] | null;
+        };
         /** DocumentOut */
         DocumentOut: {
             /**
@@ -994,6 +1124,49 @@ export interface components {
             web: components["schemas"]["RenditionOut"];
             thumbnail: components["schemas"]["RenditionOut"];
         };
+        /** AssetQuery */
+        AssetQuery: {
+            /**
+             * Limit
+             * @description How many at most.
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
+            cursor?: string | null;
+            /**
+             * Sort
+             * @default -created_at
+             */
+            sort: ("created_at" | "-created_at") | ("name" | "-name") | ("size_bytes" | "-size_bytes");
+            /**
+             * Created After
+             * @description Later than this, which has a zone.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_after?: string | null;
+            /**
+             * Created Before
+             * @description Earlier than this.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_before?: string | null;
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by?: string | null;
+            /**
+             * Media Type
+             * @example image/jpeg
+             */
+            media_type?: string | null;
+            /** Q */
+            q?: string | null;
+        };
         /** PageOf[AssetOut] */
         PageOf_AssetOut_: {
             /** Items */
@@ -1174,6 +1347,49 @@ export interface components {
              * @description The original's element on that board.
              */
             element_id?: string | null;
+        };
+        /** JobQuery */
+        JobQuery: {
+            /**
+             * Limit
+             * @description How many at most.
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
+            cursor?: string | null;
+            /**
+             * Sort
+             * @default -created_at
+             * @enum {string}
+             */
+            sort: "created_at" | "-created_at";
+            /**
+             * Created After
+             * @description Later than this, which has a zone.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_after?: string | null;
+            /**
+             * Created Before
+             * @description Earlier than this.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_before?: string | null;
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by?: string | null;
+            state?: components["schemas"]["State"] | null;
+            /**
+             * Task
+             * @example enhance
+             */
+            task?: string | null;
         };
         /** PageOf[JobOut] */
         PageOf_JobOut_: {
@@ -1746,8 +1962,13 @@ export interface operations {
     list_members: {
         parameters: {
             query?: {
+                /** @description How many at most. */
                 limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
                 cursor?: string | null;
+                sort?: "joined_at" | "-joined_at";
+                role?: components["schemas"]["Role"] | null;
+                q?: string | null;
             };
             header?: {
                 /**
@@ -1877,8 +2098,11 @@ export interface operations {
     list_tokens: {
         parameters: {
             query?: {
+                /** @description How many at most. */
                 limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
                 cursor?: string | null;
+                sort?: "created_at" | "-created_at";
             };
             header?: {
                 /**
@@ -2002,8 +2226,17 @@ export interface operations {
     list_projects: {
         parameters: {
             query?: {
+                /** @description How many at most. */
                 limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
                 cursor?: string | null;
+                sort?: ("created_at" | "-created_at") | ("name" | "-name");
+                /** @description Later than this, which has a zone. */
+                created_after?: string | null;
+                /** @description Earlier than this. */
+                created_before?: string | null;
+                created_by?: string | null;
+                q?: string | null;
             };
             header?: {
                 /**
@@ -2199,8 +2432,18 @@ export interface operations {
     list_documents: {
         parameters: {
             query?: {
+                /** @description How many at most. */
                 limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
                 cursor?: string | null;
+                sort?: ("created_at" | "-created_at") | ("name" | "-name");
+                /** @description Later than this, which has a zone. */
+                created_after?: string | null;
+                /** @description Earlier than this. */
+                created_before?: string | null;
+                created_by?: string | null;
+                q?: string | null;
+                kind?: components["schemas"]["DocumentKind"] | null;
             };
             header?: {
                 /**
@@ -2529,8 +2772,18 @@ export interface operations {
     list_assets: {
         parameters: {
             query?: {
+                /** @description How many at most. */
                 limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
                 cursor?: string | null;
+                sort?: ("created_at" | "-created_at") | ("name" | "-name") | ("size_bytes" | "-size_bytes");
+                /** @description Later than this, which has a zone. */
+                created_after?: string | null;
+                /** @description Earlier than this. */
+                created_before?: string | null;
+                created_by?: string | null;
+                media_type?: string | null;
+                q?: string | null;
             };
             header?: {
                 /**
@@ -2541,6 +2794,68 @@ export interface operations {
             };
             path: {
                 project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_AssetOut_"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    find_assets: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
+                cursor?: string | null;
+                sort?: ("created_at" | "-created_at") | ("name" | "-name") | ("size_bytes" | "-size_bytes");
+                /** @description Later than this, which has a zone. */
+                created_after?: string | null;
+                /** @description Earlier than this. */
+                created_before?: string | null;
+                created_by?: string | null;
+                media_type?: string | null;
+                q?: string | null;
+            };
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                workspace_id: string;
             };
             cookie?: never;
         };
@@ -2787,8 +3102,18 @@ export interface operations {
     list_jobs: {
         parameters: {
             query?: {
+                /** @description How many at most. */
                 limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
                 cursor?: string | null;
+                sort?: "created_at" | "-created_at";
+                /** @description Later than this, which has a zone. */
+                created_after?: string | null;
+                /** @description Earlier than this. */
+                created_before?: string | null;
+                created_by?: string | null;
+                state?: components["schemas"]["State"] | null;
+                task?: string | null;
             };
             header?: {
                 /**

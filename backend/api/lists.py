@@ -1,0 +1,61 @@
+"""What lists can be asked: `limit`, `cursor`, `sort` and filters, named alike everywhere; anything else is refused.
+
+@router.get("/projects/{project_id}/things", …)
+def list_things(request: Request, project_id: ProjectId, query: Query[ThingQuery]) -> object:
+    return queries.things_in(project, query.ask(request))
+"""
+
+from typing import Annotated, Any, Literal
+
+from django.http import HttpRequest
+from ninja import Field
+from pydantic import AwareDatetime, BaseModel, StringConstraints, ValidationInfo, model_validator
+
+from backend.api.schemas import PersonId
+from backend.core.errors import InvalidInput
+from backend.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Ask
+
+Word = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00]+$")]
+Search = Annotated[
+    Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")],
+    Field(description="What the name must hold, anywhere, without regard to case and accents. No sign is special."),
+]
+ByTime = Literal["created_at", "-created_at"]
+ByTimeOrName = ByTime | Literal["name", "-name"]
+
+
+class ListQuery(BaseModel):
+    """Subclasses tell the words of `sort` and add filters: each other field is one, which the list's room knows."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="How many at most.")] = DEFAULT_LIMIT
+    cursor: Annotated[
+        str | None,
+        Field(max_length=10_000, description="`next_cursor` of the page before, asked with the same sort and filters."),
+    ] = None
+    sort: str = "-created_at"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_others(cls, data: Any, info: ValidationInfo) -> Any:
+        """A misspelt filter would show everything, and of two values one would be dropped in silence."""
+        request: HttpRequest = (info.context or {})["request"]
+        for name, values in request.GET.lists():
+            if name not in cls.model_fields:
+                raise InvalidInput(f"{name[:40]}: this list has no such parameter.", field=name[:40])
+            if len(values) > 1:
+                raise InvalidInput(f"{name}: give it once.", field=name)
+        return data
+
+    def ask(self, request: HttpRequest) -> Ask:
+        filters = {
+            name: value
+            for name in type(self).model_fields
+            if name not in ("limit", "cursor", "sort") and (value := getattr(self, name)) is not None
+        }
+        return Ask(of=request.path, limit=self.limit, cursor=self.cursor, sort=self.sort, filters=filters)
+
+
+class CreatedQuery(ListQuery):
+    created_after: Annotated[AwareDatetime | None, Field(description="Later than this, which has a zone.")] = None
+    created_before: Annotated[AwareDatetime | None, Field(description="Earlier than this.")] = None
+    created_by: PersonId | None = None
