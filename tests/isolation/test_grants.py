@@ -23,6 +23,7 @@ APP = {
     "collab_edit": RW,
     "collab_snapshot": RW,
     "collab_update": RW,
+    "core_answer": "SELECT INSERT",
     "core_event": RW,
     "core_sequence": RW,
     "django_content_type": RW,
@@ -52,6 +53,10 @@ SYSTEM = {
     "collab_snapshot": RW,
     "collab_update": "SELECT INSERT DELETE",
     # the relay
+    "core_answer": "DELETE",
+    "core_answer(created_at)": "SELECT",
+    "core_answer(key)": "SELECT",
+    "core_answer(person_id)": "SELECT",
     "core_event": "SELECT UPDATE DELETE",
     # the claim
     "generations_flowclock": "SELECT INSERT UPDATE",
@@ -63,6 +68,8 @@ SYSTEM = {
 }
 # Beside `tenant` (what the transaction's workspace owns) and `member` (read by the person's workspaces).
 POLICIES = {
+    ("core_answer", "own_read"),  # answers to one's own requests
+    ("core_answer", "own_write"),
     ("projects_ticket", "bearer"),  # whoever shows a ticket's secret sees its row
     ("workspaces_apitoken", "own"),  # one's own tokens
     ("workspaces_apitoken", "look_up"),  # the tables' owner, for `app_use_token`
