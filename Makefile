@@ -12,7 +12,7 @@ NOWHERE := ATELIER_VAR=$(CURDIR)/var ATELIER_SECRET_KEY=none TRITON_URL=127.0.0.
 QUIET_THREADS := OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-smoke install-test status test test-python test-studio lint lint-style lint-types lint-imports \
+.PHONY: help run install install-smoke install-test status doctor test test-python test-studio lint lint-style lint-types lint-imports \
   lint-studio lint-django bench smoke snapshot clean
 
 help: ## Show the commands
@@ -30,8 +30,11 @@ install-smoke:
 install-test:
 	@$(SYSTEM_PYTHON) backend/embedded/install.py test
 
-status: ## Show each running part with its pid, memory and port
-	@$(PYTHON) -m backend.embedded status
+status: ## Show what answers, what waits, what is open, and each process of the embedded stack
+	@$(PYTHON) manage.py status
+
+doctor: ## Examine each part and each setting, with advice
+	@$(PYTHON) manage.py doctor
 
 test: install-test test-studio test-python ## All tests on real parts, with coverage
 

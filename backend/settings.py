@@ -44,6 +44,7 @@ S3_SECRET_KEY = _needed("S3_SECRET_KEY")
 S3_BUCKET = env.str("S3_BUCKET", "atelier")
 S3_REGION = env.str("S3_REGION", "us-east-1")
 ATELIER_URL = env.str("ATELIER_URL", "http://127.0.0.1:8000").rstrip("/")
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", 16)
 
 # --- limits
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1024 * 1024)
@@ -111,6 +112,7 @@ INSTALLED_APPS = [
     "backend.assets",
     "backend.generations",
     "backend.recommendations",
+    "backend.operations",
     "collab",
 ]
 MIDDLEWARE = [
@@ -151,7 +153,7 @@ def _database(url: str, **options: object) -> dict[str, object]:
 
 DATABASES = {
     "default": _database(
-        DATABASE_URL, pool={"min_size": 0, "max_size": env.int("DATABASE_POOL_SIZE", 16), "timeout": 5, "max_idle": 60}
+        DATABASE_URL, pool={"min_size": 0, "max_size": DATABASE_POOL_SIZE, "timeout": 5, "max_idle": 60}
     ),
     "owner": _database(DATABASE_OWNER_URL),
     "system": _database(DATABASE_SYSTEM_URL, pool={"min_size": 0, "max_size": 4, "timeout": 5, "max_idle": 60}),

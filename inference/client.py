@@ -70,6 +70,14 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """Triton's version, and whether it holds each model that a task needs (by name/version)."""
+
+    version: str
+    models: dict[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
     picture: Picture
     doubt: Mask
@@ -117,6 +125,11 @@ def run(
 def ready(timeout_s: float = 2.0) -> bool:
     """Whether Triton answers and holds every task's model."""
     return _process_client(os.getpid()).ready(timeout_s)
+
+
+def describe(timeout_s: float) -> "Server":
+    """What Triton says of itself. Raises TritonUnavailable within `timeout_s`."""
+    return _process_client(os.getpid()).describe(timeout_s)
 
 
 @cache
@@ -186,6 +199,25 @@ class Client:
             return self._submit(ask()).result(timeout_s)
         except (InferenceServerException, TimeoutError):
             return False
+
+    def describe(self, timeout_s: float) -> Server:
+        """As the module's `describe`."""
+
+        async def ask() -> Server:
+            about = await self._stub.get_server_metadata(client_timeout=timeout_s)
+            needed = {MODELS[task.model] for task in TASKS.values()}
+            ready = {
+                f"{model.name}/{model.version}": await self._stub.is_model_ready(
+                    model.name, str(model.version), client_timeout=timeout_s
+                )
+                for model in needed
+            }
+            return Server(about.version, ready)
+
+        try:
+            return self._submit(ask()).result(timeout_s)
+        except (InferenceServerException, TimeoutError) as exc:
+            raise TritonUnavailable from exc
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         return asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -123,16 +123,15 @@ PARTS: Sequence[Part] = (
         "worker",
         _ours("-m", "celery", "-A", "backend.celery", "worker", "-P", "threads", "-c", "4", "-l", "INFO",
               "--without-gossip", "--without-mingle", metrics="worker_metrics"),
-        valkey.has_waiting_worker,
-        needs=("prepare", "valkey"), layer=1,
+        valkey.has_waiting_worker, needs=("prepare", "valkey"), port="worker_metrics", layer=1,
     ),
     Part(
         "relay", _ours("manage.py", "relay", metrics="relay_metrics"), _connected("atelier-relay"),
-        needs=("prepare", "valkey"), layer=1,
+        needs=("prepare", "valkey"), port="relay_metrics", layer=1,
     ),
     Part(
         "learner", _ours("manage.py", "learner", metrics="learner_metrics"), _connected("atelier-learner"),
-        needs=("prepare", "valkey"), layer=1,
+        needs=("prepare", "valkey"), port="learner_metrics", layer=1,
     ),
 )  # fmt: skip
 OUTER = tuple(part.name for part in PARTS if part.layer == 0)
