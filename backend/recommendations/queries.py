@@ -23,7 +23,7 @@ from backend.recommendations.ranking import Suggestion, View, suggest
 from backend.recommendations.reasons import render
 from backend.recommendations.shelf import Name
 from backend.recommendations.tools import TOOLS
-from backend.workspaces.queries import people_by_id
+from backend.workspaces.queries import members_by_id
 
 log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ def suggestions_for(project: Project, *, person_id: uuid.UUID) -> Suggestions:
     now = timezone.now().timestamp()
     view = _view(project, person_id)
     suggested = suggest(view, _births(project, view.placed.assets), now)
-    items = _show(suggested, person_id=person_id, at=now)
+    items = _show(suggested, workspace_id=project.workspace_id, person_id=person_id, at=now)
     as_of = datetime.fromtimestamp(view.as_of(), UTC) if view.as_of() else project.created_at
     return Suggestions(items, as_of)
 
@@ -100,11 +100,14 @@ def _births(project: Project, learned: Iterable[str]) -> dict[str, float]:
     return births
 
 
-def _show(suggested: list[Suggestion], *, person_id: uuid.UUID, at: float) -> list[SuggestedItem]:
+def _show(
+    suggested: list[Suggestion], *, workspace_id: uuid.UUID, person_id: uuid.UUID, at: float
+) -> list[SuggestedItem]:
     assets = [uuid.UUID(found.id) for found in suggested if found.kind == "asset"]
     partners = [uuid.UUID(found.reason.partner) for found in suggested if found.reason.partner]
     cards = describe({*assets, *partners}) if assets else {}
-    people = people_by_id({uuid.UUID(found.reason.used_by) for found in suggested if found.reason.used_by})
+    used_by = {uuid.UUID(found.reason.used_by) for found in suggested if found.reason.used_by}
+    people = members_by_id(workspace_id, used_by)
     names = {str(person.id): person.name for person in people.values()}
     titles = {str(card.id): card.name for card in cards.values()}
     shown = []

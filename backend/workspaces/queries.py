@@ -86,6 +86,8 @@ def _named(rows: QuerySet[Member], q: str) -> QuerySet[Member]:
 _MEMBERS = Listing({"joined_at": "joined_at"}, {"role": "role", "q": _named})
 
 
-def people_by_id(people: set[uuid.UUID]) -> dict[uuid.UUID, PersonRef]:
-    rows = Person.objects.filter(pk__in=people).values_list("id", "name", "colour")
+def members_by_id(workspace_id: uuid.UUID, people: set[uuid.UUID]) -> dict[uuid.UUID, PersonRef]:
+    """Those of `people` who are members now. Needs a transaction in the workspace."""
+    members = Person.objects.filter(pk__in=people, memberships__workspace_id=workspace_id)
+    rows = members.values_list("id", "name", "colour")
     return {row[0]: PersonRef(*row) for row in rows}
