@@ -149,6 +149,7 @@ class Sight:
 def watching(mine: Iterable[uuid.UUID], me: Person | None) -> Iterator[Sight]:
     """A `Sight` on what this thread's connection of the role `app` does, for `me` whose workspaces are `mine`."""
     sight = Sight(list(mine), me.id if me else None)
+    tenant_tables(), personal_tables()  # they ask by this connection, too
     with connection.execute_wrapper(sight):
         yield sight
 
