@@ -1,44 +1,90 @@
 """The project's live events as server-sent events: the one place where HTTP crosses from threads to the event loop.
 
-A stream holds one subscription to Valkey and no database connection: access is read anew in a thread every 2 s, and
-at once when somebody's rights change, so that a person who is removed hears nothing after a second.
+Valkey tells at once what changed; every LOOK_S the stream also looks into the outbox, as the person, for what it was
+not told: so a lost message comes late and not never, the stream lives on while Valkey is away, and a client that comes
+back with its Last-Event-ID gets what it missed. Rights are read in the same look, and at once when somebody's change.
+
+An event's id is the database's time of the last look before it. Source: WHATWG HTML, section 9.2 (server-sent events).
 """
 
 import asyncio
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 import redis
+import redis.asyncio.client
 import structlog
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import StreamingHttpResponse
-from ninja import Router
+from ninja import Header, Router
 from psycopg_pool import PoolTimeout
 
 from backend.api.auth import Request
 from backend.api.schemas import ProjectId
-from backend.core import ids, metrics, valkey
-from backend.core.errors import AppError
-from backend.projects.queries import access_project
+from backend.assets.queries import presented as presented_assets
+from backend.core import events, ids, metrics, valkey
+from backend.core.errors import AppError, InvalidInput, RateLimited
+from backend.generations.queries import presented as presented_jobs
+from backend.projects.queries import access_project, presented_documents, presented_projects
 from backend.workspaces import signed_in
 from backend.workspaces.rights import Act
 from backend.workspaces.signed_in import SignedIn
 
 log = structlog.get_logger()
 router = Router(tags=["events"])
-CHECK_S, PING_S, POLL_S = 2.0, 15.0, 0.5
+LOOK_S, PING_S, POLL_S, RETRY_S = 2.0, 15.0, 0.5, 2.0
+REACH = timedelta(seconds=30)  # longer than a transaction takes: its events bear the time of its beginning
+REPLAY_MAX = 500  # of a client that missed more: it reads its pages again
+KEPT = timedelta(days=6)  # the outbox keeps a day more
 _ACCESS_CHANNEL = "collab:access"
+# The prefix of what an event is about → the kind of the frame, and how to show those that the person may see.
+_SHOWN = {
+    "ast": ("asset", presented_assets),
+    "job": ("job", presented_jobs),
+    "doc": ("document", presented_documents),
+    "prj": ("project", presented_projects),
+}
+_AWAY = (redis.RedisError, OSError, asyncio.IncompleteReadError)
+_open: Counter[uuid.UUID] = Counter()  # streams of each person in this process
+
+
+@dataclass(slots=True)
+class Follower:
+    """Who follows what, how far they have looked, and which events they have."""
+
+    who: SignedIn
+    project_id: uuid.UUID
+    workspace_id: uuid.UUID
+    looked_at: datetime
+    seen: dict[uuid.UUID, None] = field(default_factory=dict)  # in order, the oldest is forgotten first
+
+    def take(self, event_id: uuid.UUID) -> bool:
+        """Whether the event is new to them."""
+        if event_id in self.seen:
+            return False
+        self.seen[event_id] = None
+        if len(self.seen) > 4 * REPLAY_MAX:
+            del self.seen[next(iter(self.seen))]
+        return True
+
+    def frame(self, kind: str, data: Any) -> bytes:
+        return f"id: {_id(self.looked_at)}\nevent: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
 class Stream(StreamingHttpResponse):
     """Never buffered or compressed on its way."""
 
-    def __init__(self, who: SignedIn, project_id: uuid.UUID, workspace_id: uuid.UUID) -> None:
-        super().__init__(_events(who, project_id, workspace_id), content_type="text/event-stream")
+    def __init__(self, follower: Follower, *, replay: bool) -> None:
+        super().__init__(_events(follower, replay=replay), content_type="text/event-stream")
         self["Cache-Control"] = "no-store"
         self["X-Accel-Buffering"] = "no"
 
@@ -49,68 +95,155 @@ class Stream(StreamingHttpResponse):
     operation_id="follow_project",
     openapi_extra={"responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}},
 )
-def follow_project(request: Request, project_id: ProjectId) -> Stream:
-    """What happens in the project, as it happens. `event:` is job, asset, suggestions, member, document; `data:` JSON.
+def follow_project(
+    request: Request,
+    project_id: ProjectId,
+    last_event_id: Annotated[
+        str | None,
+        Header(alias="Last-Event-ID", max_length=20, description="Browsers send it by themselves when they come back."),
+    ] = None,
+) -> Stream:
+    """What happens in the project, as it happens. `event:` is job, asset, document, project or suggestions.
 
-    Nothing is kept: after a reconnect read what you show again. Ends when your access does.
+    `data:` is the thing as GET would show it now, so what comes twice does no harm. Come back with Last-Event-ID and
+    get what changed since; `reset` says that it was too long ago: read again what you show. `closed`: you may no more.
     """
     project = access_project(request.person_id, project_id, Act.READ)
-    return Stream(request.signed_in, project_id, project.workspace_id)
+    if _open[request.person_id] >= settings.MAX_STREAMS_PER_PERSON:
+        raise RateLimited(f"You follow {settings.MAX_STREAMS_PER_PERSON} projects already.", retry_after_s=5)
+    now = events.database_now()
+    follower = Follower(request.signed_in, project_id, project.workspace_id, _since(last_event_id, now))
+    return Stream(follower, replay=last_event_id is not None)
 
 
-async def _events(who: SignedIn, project_id: uuid.UUID, workspace_id: uuid.UUID) -> AsyncIterator[bytes]:
-    live_channel = f"live:{ids.show('prj', project_id)}"
-    checked_at = pinged_at = time.monotonic()
-    client = valkey.async_client()
-    async with aclosing(client), client.pubsub() as channel:
-        metrics.STREAMS_OPEN.inc()
-        try:
-            await channel.subscribe(live_channel, _ACCESS_CHANNEL)
-            yield b"retry: 1000\n: you are following\n\n"
+def _id(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _since(last_event_id: str | None, now: datetime) -> datetime:
+    """Raises: InvalidInput for an id that no stream gave."""
+    if last_event_id is None:
+        return now
+    if not last_event_id.isascii() or not last_event_id.isdigit() or int(last_event_id) > _id(now) + 60_000:
+        raise InvalidInput("This Last-Event-ID is not one that a stream gave.", field="Last-Event-ID")
+    return datetime.fromtimestamp(int(last_event_id) / 1000, UTC)
+
+
+async def _events(follower: Follower, *, replay: bool) -> AsyncIterator[bytes]:
+    _open[follower.who.person_id] += 1
+    metrics.STREAMS_OPEN.inc()
+    try:
+        async with AsyncExitStack() as opened:
+            told = Told(follower, opened)
+            yield f"retry: 1000\nid: {_id(follower.looked_at)}\n: you are following\n\n".encode()
+            look_at = 0.0 if replay else time.monotonic() + LOOK_S
+            ping_at = time.monotonic() + PING_S
             while True:
-                message = await channel.get_message(ignore_subscribe_messages=True, timeout=POLL_S)
-                told = message is not None and message["channel"].decode() == _ACCESS_CHANNEL
-                due = time.monotonic() - checked_at >= CHECK_S
-                if due or (told and _concerns(message["data"], who.person_id, workspace_id)):
-                    checked_at = time.monotonic()
-                    if not await _may_follow(who, project_id):
-                        yield b"event: closed\ndata: {}\n\n"
+                message = await told.next()
+                if message is not None:
+                    yield message
+                if told.access_changed or time.monotonic() >= look_at:
+                    told.access_changed = False
+                    look_at = time.monotonic() + LOOK_S
+                    missed = await _look(follower)
+                    if missed is None:
+                        yield follower.frame("closed", {})
                         return
-                if message is not None and not told:
-                    yield _frame(message["data"])
-                if time.monotonic() - pinged_at >= PING_S:
-                    pinged_at = time.monotonic()
-                    yield b": ping\n\n"
-        except (redis.RedisError, OSError, asyncio.IncompleteReadError) as exc:
-            # The client comes again by itself, and reads again what it shows.
+                    for frame in missed:
+                        yield frame
+                if time.monotonic() >= ping_at:
+                    ping_at = time.monotonic() + PING_S
+                    yield f"id: {_id(follower.looked_at)}\n: ping\n\n".encode()
+    finally:
+        metrics.STREAMS_OPEN.dec()
+        _open[follower.who.person_id] -= 1
+        if not _open[follower.who.person_id]:
+            del _open[follower.who.person_id]
+
+
+class Told:
+    """What Valkey tells of the project and of people's rights, through its going and coming."""
+
+    def __init__(self, follower: Follower, opened: AsyncExitStack) -> None:
+        self._follower = follower
+        self._opened = opened
+        self._channel: redis.asyncio.client.PubSub | None = None
+        self._retry_at = 0.0
+        self.access_changed = False
+
+    async def next(self) -> bytes | None:
+        """The next frame, or None after POLL_S at the most."""
+        try:
+            if self._channel is None:
+                return await self._subscribe()
+            message = await self._channel.get_message(ignore_subscribe_messages=True, timeout=POLL_S)
+        except _AWAY as exc:
             metrics.VALKEY_ERRORS.labels("stream").inc()
             log.warning("stream.valkey_away", error=type(exc).__name__)
-        finally:
-            metrics.STREAMS_OPEN.dec()
+            self._channel = None
+            self._retry_at = time.monotonic() + RETRY_S
+            return None
+        if message is None:
+            return None
+        told = json.loads(message["data"])
+        if message["channel"].decode() == _ACCESS_CHANNEL:
+            self.access_changed |= _concerns(told, self._follower)
+            return None
+        if told["event_id"] and not self._follower.take(uuid.UUID(told["event_id"])):
+            return None
+        return self._follower.frame(told["kind"], told["data"])
+
+    async def _subscribe(self) -> None:
+        if time.monotonic() < self._retry_at:
+            await asyncio.sleep(POLL_S)
+            return
+        await self._opened.aclose()
+        client = await self._opened.enter_async_context(aclosing(valkey.async_client()))
+        channel = await self._opened.enter_async_context(client.pubsub())
+        await channel.subscribe(f"live:{ids.show('prj', self._follower.project_id)}", _ACCESS_CHANNEL)
+        self._channel = channel
 
 
-def _frame(data: bytes) -> bytes:
-    message = json.loads(data)
-    return f"event: {message['kind']}\ndata: {json.dumps(message['data'], ensure_ascii=False)}\n\n".encode()
-
-
-def _concerns(data: bytes, person_id: uuid.UUID, workspace_id: uuid.UUID) -> bool:
-    changed = json.loads(data)
-    return changed.get("workspace_id") in (None, str(workspace_id)) and changed.get("person_id") in (
+def _concerns(changed: dict[str, Any], follower: Follower) -> bool:
+    return changed.get("workspace_id") in (None, str(follower.workspace_id)) and changed.get("person_id") in (
         None,
-        str(person_id),
+        str(follower.who.person_id),
     )
 
 
 @sync_to_async(thread_sensitive=False)  # each stream's look must not wait for another's
-def _may_follow(who: SignedIn, project_id: uuid.UUID) -> bool:
+def _look(follower: Follower) -> list[bytes] | None:
+    """Frames of what was not told; None when the person may no longer follow."""
     try:
-        with signed_in.acting(who):
-            access_project(who.person_id, project_id, Act.READ)
+        with signed_in.acting(follower.who):
+            access_project(follower.who.person_id, follower.project_id, Act.READ)
+            return _missed(follower)
     except AppError:
-        return False
+        return None
     except (DatabaseError, PoolTimeout):
-        return True  # away for now: what is published is refused at its source, and the next look comes in 2 s
+        return []  # away for now: what is published is refused at its source, and the next look comes soon
     finally:
         connection.close()
-    return True
+
+
+def _missed(follower: Follower) -> list[bytes]:
+    now, since = events.database_now(), follower.looked_at
+    follower.looked_at = now
+    if since < now - KEPT:
+        return [follower.frame("reset", {})]
+    found = events.of_project(
+        follower.workspace_id, ids.show("prj", follower.project_id), since=since - REACH, limit=REPLAY_MAX + 1
+    )
+    if len(found) > REPLAY_MAX:
+        return [follower.frame("reset", {})]
+    changed: dict[str, list[uuid.UUID]] = {}
+    for event_id, resource in found:
+        prefix = resource[:3]
+        if follower.take(event_id) and prefix in _SHOWN:
+            changed.setdefault(prefix, []).append(ids.parse(prefix, resource))
+    return [
+        follower.frame(kind, data)
+        for prefix, things in changed.items()
+        for kind, presented in [_SHOWN[prefix]]
+        for data in presented(things)
+    ]

@@ -166,6 +166,11 @@ def present(asset: Asset) -> dict[str, Any]:
     }
 
 
+def presented(asset_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
+    """Those of the assets that the open transaction may see, as `present` shows them."""
+    return [present(asset) for asset in Asset.objects.filter(pk__in=set(asset_ids)).select_related("lineage")]
+
+
 def _renditions(asset: Asset) -> dict[str, dict[str, Any]]:
     return {
         name: {

@@ -222,21 +222,21 @@ def rename_asset(asset: Asset, *, name: str, by: uuid.UUID) -> Asset:
     asset.name, asset.version = name.strip(), asset.version + 1
     asset.save(update_fields=["name", "version"])
     shown, project = ids.show("ast", asset.id), ids.show("prj", asset.project_id)
-    events.record(
+    event_id = events.record(
         "asset.renamed",
         workspace_id=asset.workspace_id,
         resource=shown,
         person_id=by,
         data={"project_id": project, "asset_id": shown, "name": asset.name},
     )
-    live.publish(project, "asset", queries.present(asset))
+    live.publish(project, "asset", queries.present(asset), event_id=event_id)
     return asset
 
 
 def announce(asset: Asset, *, parent_id: uuid.UUID | None, job_id: uuid.UUID | None) -> None:
     """Record the event of a new asset and tell open pages, on the commit of the open transaction."""
     shown, project = ids.show("ast", asset.id), ids.show("prj", asset.project_id)
-    events.record(
+    event_id = events.record(
         "asset.ready",
         workspace_id=asset.workspace_id,
         resource=shown,
@@ -249,7 +249,7 @@ def announce(asset: Asset, *, parent_id: uuid.UUID | None, job_id: uuid.UUID | N
             "job_id": ids.show("job", job_id) if job_id else None,
         },
     )
-    live.publish(project, "asset", queries.present(asset))
+    live.publish(project, "asset", queries.present(asset), event_id=event_id)
 
 
 def _delete_quietly(key: str) -> None:

@@ -1,6 +1,7 @@
 """Records facts in the outbox, in the transaction of what made them true; the relay moves them to the stream."""
 
 import uuid
+from datetime import datetime
 
 import structlog
 from django.db import connection
@@ -14,6 +15,24 @@ _NEXT = """
     INSERT INTO core_sequence (workspace_id, resource, value) VALUES (%s, %s, 1)
     ON CONFLICT (workspace_id, resource) DO UPDATE SET value = core_sequence.value + 1 RETURNING value
 """
+
+
+def database_now() -> datetime:
+    """The database's clock, by which events are dated. The same throughout a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
+def of_project(workspace_id: uuid.UUID, project: str, *, since: datetime, limit: int) -> list[tuple[uuid.UUID, str]]:
+    """The ids and resources of what happened in a project (a typed id), oldest first, without what people just used.
+
+    An event bears the time at which its transaction began, so look back further than a transaction takes.
+    """
+    found = Event.objects.filter(workspace_id=workspace_id, created_at__gte=since, data__project_id=project)
+    found = found.exclude(kind__startswith="act.").order_by("created_at", "id")
+    return list(found.values_list("id", "resource")[:limit])
 
 
 def record(

@@ -1,6 +1,7 @@
 """Reads jobs and the tasks that there are, and shows them."""
 
 import uuid
+from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
@@ -77,6 +78,11 @@ def present(job: Job) -> dict[str, Any]:
         "started_at": job.started_at.isoformat() if job.started_at else None,
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,
     }
+
+
+def presented(job_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
+    """Those of the jobs that the open transaction may see, as `present` shows them."""
+    return [present(job) for job in Job.objects.filter(pk__in=set(job_ids))]
 
 
 def _shown(prefix: str, value: uuid.UUID | None) -> str | None:

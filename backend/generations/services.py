@@ -145,7 +145,7 @@ def tell(
 ) -> None:
     """Record what became of the job, and show it to open pages, on the commit of the open transaction."""
     shown, project = ids.show("job", job.id), ids.show("prj", job.project_id)
-    events.record(
+    event_id = events.record(
         kind,
         workspace_id=job.workspace_id,
         resource=shown,
@@ -159,7 +159,7 @@ def tell(
             **data,
         },
     )
-    live.publish(project, "job", present(job))
+    live.publish(project, "job", present(job), event_id=event_id)
 
 
 def put_back(job: Job, error: dict[str, str], *, lost: bool) -> None:

@@ -1,8 +1,10 @@
 """Reads projects and documents, and is the only door to one: `access_project`, `access_document`."""
 
 import uuid
+from collections.abc import Iterable
+from typing import Any
 
-from backend.core import tenancy
+from backend.core import ids, tenancy
 from backend.core.errors import NotFound
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
 from backend.projects.models import Document, Project
@@ -46,3 +48,35 @@ def projects_in(workspace: Workspace, ask: Ask) -> Page[Project]:
 
 def documents_in(project: Project, ask: Ask) -> Page[Document]:
     return page(Document.objects.filter(project=project), ask, _DOCUMENTS)
+
+
+def present_project(project: Project) -> dict[str, Any]:
+    """The project as the API and live messages show it."""
+    return {
+        "id": ids.show("prj", project.id),
+        "workspace_id": ids.show("wsp", project.workspace_id),
+        "name": project.name,
+        "created_at": project.created_at.isoformat(),
+    }
+
+
+def present_document(document: Document) -> dict[str, Any]:
+    """The document as the API and live messages show it."""
+    return {
+        "id": ids.show("doc", document.id),
+        "project_id": ids.show("prj", document.project_id),
+        "kind": document.kind,
+        "name": document.name,
+        "epoch": document.epoch,
+        "created_at": document.created_at.isoformat(),
+    }
+
+
+def presented_projects(project_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
+    """Those of the projects that the open transaction may see."""
+    return [present_project(project) for project in Project.objects.filter(pk__in=set(project_ids))]
+
+
+def presented_documents(document_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
+    """Those of the documents that the open transaction may see."""
+    return [present_document(document) for document in Document.objects.filter(pk__in=set(document_ids))]

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from backend.core import events, ids, live
+from backend.projects import queries
 from backend.projects.models import Document, DocumentKind, Project, Ticket
 from backend.workspaces.models import Workspace
 
@@ -37,10 +38,10 @@ def rename_project(project: Project, *, name: str, by: uuid.UUID) -> Project:
     project.name, project.version = name.strip(), project.version + 1
     project.save(update_fields=["name", "version"])
     shown = ids.show("prj", project.id)
-    events.record(
+    event_id = events.record(
         "project.renamed", workspace_id=project.workspace_id, resource=shown, person_id=by, data={"project_id": shown}
     )
-    live.publish(shown, "project", {"id": shown, "name": project.name})
+    live.publish(shown, "project", queries.present_project(project), event_id=event_id)
     return project
 
 
@@ -56,14 +57,14 @@ def rename_document(document: Document, *, name: str, by: uuid.UUID) -> Document
 
 def _tell(kind: str, document: Document, by: uuid.UUID) -> None:
     shown, project = ids.show("doc", document.id), ids.show("prj", document.project_id)
-    events.record(
+    event_id = events.record(
         kind,
         workspace_id=document.workspace_id,
         resource=shown,
         person_id=by,
         data={"project_id": project, "document_id": shown, "kind": document.kind},
     )
-    live.publish(project, "document", {"id": shown, "name": document.name, "kind": document.kind})
+    live.publish(project, "document", queries.present_document(document), event_id=event_id)
 
 
 def issue_ticket(document: Document, *, person_id: uuid.UUID) -> tuple[str, Ticket]:

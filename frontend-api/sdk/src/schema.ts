@@ -440,9 +440,10 @@ export interface paths {
         };
         /**
          * Follow Project
-         * @description What happens in the project, as it happens. `event:` is job, asset, suggestions, member, document; `data:` JSON.
+         * @description What happens in the project, as it happens. `event:` is job, asset, document, project or suggestions.
          *
-         *     Nothing is kept: after a reconnect read what you show again. Ends when your access does.
+         *     `data:` is the thing as GET would show it now, so what comes twice does no harm. Come back with Last-Event-ID and
+         *     get what changed since; `reset` says that it was too long ago: read again what you show. `closed`: you may no more.
          */
         get: operations["follow_project"];
         put?: never;
@@ -3345,6 +3346,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Browsers send it by themselves when they come back. */
+                "Last-Event-ID"?: string | null;
                 /**
                  * @description The ETag of what you have: 304 if it is still right.
                  * @example "3"

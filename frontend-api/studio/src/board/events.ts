@@ -17,6 +17,7 @@ export function followProject(projectId: string, handlers: ProjectEventHandlers)
   const open = () => {
     source = new EventSource(`/api/v1/projects/${projectId}/events`);
     source.addEventListener("open", handlers.open);
+    source.addEventListener("reset", handlers.open); // too much was missed to be told again
     source.addEventListener("job", (event) => handlers.job(JSON.parse(event.data) as Job));
     source.addEventListener("asset", (event) => handlers.asset(JSON.parse(event.data) as Asset));
     source.addEventListener("suggestions", handlers.suggestions);
