@@ -175,7 +175,9 @@ class Told:
         """The next frame, or None after POLL_S at the most."""
         try:
             if self._channel is None:
-                return await self._subscribe()
+                await self._subscribe()
+            if self._channel is None:
+                return None
             message = await self._channel.get_message(ignore_subscribe_messages=True, timeout=POLL_S)
         except _AWAY as exc:
             metrics.VALKEY_ERRORS.labels("stream").inc()

@@ -131,7 +131,7 @@ def test_who_was_away_too_long_reads_again(studio: Studio, live_api: LiveApi) ->
 @pytest.mark.parametrize("forged", ["", "x", "-1", "1.5", "9" * 19, "9" * 30, "١٢"])
 def test_forged_ids_are_refused(studio: Studio, live_api: LiveApi, forged: str) -> None:
     """422 with a code before the stream begins."""
-    headers = {"Last-Event-ID": forged.encode()}
+    headers = {b"Last-Event-ID": forged.encode()}
     answer = live_api(studio.bo).get(f"/api/v1/projects/{studio.project_id}/events", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
 
