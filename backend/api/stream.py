@@ -43,7 +43,8 @@ log = structlog.get_logger()
 router = Router(tags=["events"])
 LOOK_S, PING_S, POLL_S, RETRY_S = 2.0, 15.0, 0.5, 2.0
 REACH = timedelta(seconds=30)  # longer than a transaction takes: its events bear the time of its beginning
-REPLAY_MAX = 500  # of a client that missed more: it reads its pages again
+REPLAY_MAX = 500  # things: a client that missed more reads its pages again
+REMEMBERED = 4 * REPLAY_MAX  # events, by which a stream knows what it has told
 KEPT = timedelta(days=6)  # the outbox keeps a day more
 _ACCESS_CHANNEL = "collab:access"
 # The prefix of what an event is about → the kind of the frame, and how to show those that the person may see.
@@ -72,7 +73,7 @@ class Follower:
         if event_id in self.seen:
             return False
         self.seen[event_id] = None
-        if len(self.seen) > 4 * REPLAY_MAX:
+        if len(self.seen) > REMEMBERED:
             del self.seen[next(iter(self.seen))]
         return True
 
@@ -113,6 +114,8 @@ def follow_project(
         raise RateLimited(f"You follow {settings.MAX_STREAMS_PER_PERSON} projects already.", retry_after_s=5)
     now = events.database_now()
     follower = Follower(request.signed_in, project_id, project.workspace_id, _since(last_event_id, now))
+    if last_event_id is None:  # what is committed by now they read by GET
+        _happened(follower)
     return Stream(follower, replay=last_event_id is not None)
 
 
@@ -233,19 +236,20 @@ def _missed(follower: Follower) -> list[bytes]:
     follower.looked_at = now
     if since < now - KEPT:
         return [follower.frame("reset", {})]
-    found = events.of_project(
-        follower.workspace_id, ids.show("prj", follower.project_id), since=since - REACH, limit=REPLAY_MAX + 1
-    )
-    if len(found) > REPLAY_MAX:
+    changed = _happened(follower, since=since)
+    if changed is None:
         return [follower.frame("reset", {})]
-    changed: dict[str, list[uuid.UUID]] = {}
-    for event_id, resource in found:
-        prefix = resource[:3]
-        if follower.take(event_id) and prefix in _SHOWN:
-            changed.setdefault(prefix, []).append(ids.parse(prefix, resource))
     return [
         follower.frame(kind, data)
-        for prefix, things in changed.items()
-        for kind, presented in [_SHOWN[prefix]]
-        for data in presented(things)
+        for prefix, (kind, presented) in _SHOWN.items()
+        for data in presented(ids.parse(prefix, thing) for thing in changed if thing.startswith(f"{prefix}_"))
     ]
+
+
+def _happened(follower: Follower, *, since: datetime | None = None) -> set[str] | None:
+    """Take what happened since then and is new to them: the typed ids of what it is about. None: more than is told."""
+    project = ids.show("prj", follower.project_id)
+    since = (since or follower.looked_at) - REACH
+    found = events.of_project(follower.workspace_id, project, since=since, limit=REMEMBERED)
+    new = {resource for event_id, resource in found if follower.take(event_id)}
+    return None if len(found) == REMEMBERED or len(new) > REPLAY_MAX else new

@@ -170,3 +170,13 @@ def test_the_look_is_by_an_index(studio: Studio) -> None:
         plan = " ".join(row[0] for row in cursor.fetchall())
     connections["owner"].close()
     assert "event_workspace_time" in plan
+
+
+def test_a_first_visit_hears_only_what_happens_from_then_on(studio: Studio, api: Api, live_api: LiveApi) -> None:
+    """What was there before is read by GET, and not told again by the first look."""
+    add_board(api(studio.ada), studio, "Before")
+    with following(live_api(studio.bo), studio) as frames:
+        next(frames)
+        time.sleep(2.5)
+        add_board(api(studio.ada), studio, "Now")
+        assert names(frames, until="Now") == ["Now"]

@@ -1,5 +1,6 @@
 """A request that is sent again under one Idempotency-Key has one effect and one answer, whatever happens meanwhile."""
 
+import json
 import os
 import secrets
 import signal
@@ -11,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 from django.db import connections
 from django.test import Client
@@ -19,12 +19,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from backend.core import idempotency, sealing, tenancy
+from backend.assets.models import Asset
+from backend.core import idempotency, ids, sealing, tenancy
 from backend.core.models import Answer, Event
 from backend.embedded import children
+from backend.generations.models import Charge, Job
 from backend.projects.models import Project
 from backend.workspaces.services import remove_member
-from tests.conftest import VAR, Stack, Studio
+from tests.backend.api.test_jobs import ended, picture
+from tests.conftest import VAR, Studio
 
 Api = Callable[[Any], Client]
 LiveApi = Callable[[Any], httpx.Client]
@@ -187,30 +190,31 @@ def test_any_order_of_requests(studio: Studio, api: Api) -> None:
     )
 
 
-@pytest.fixture
-def web_pid(stack: Stack) -> Callable[[], int]:
-    return lambda: next(process.pid for name, process, _ in children.running(VAR) if name == "web")
+def kill(part: str) -> None:
+    """kill -9 of a process of the shared stack; its supervisor starts it again."""
+    process = next(process for name, process, _ in children.running(VAR) if name == part)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(10)
 
 
 @pytest.mark.slow
-def test_a_thousand_repeats_while_the_server_is_killed(
-    studio: Studio, api: Api, live_api: LiveApi, stack: Stack, web_pid: Callable[[], int]
-) -> None:
-    """1,000 parallel repetitions of one POST, the web process killed twice meanwhile: one effect, equal answers."""
+def test_a_thousand_repeats_while_processes_are_killed(studio: Studio, api: Api, live_api: LiveApi) -> None:
+    """1,000 parallel repetitions of one POST of a job, web and worker killed meanwhile: one effect, equal answers."""
+    asset_id = picture(api(studio.ada), studio)
     ada = live_api(studio.ada)
-    address = f"/api/v1/workspaces/{studio.workspace_id}/projects"
-    headers = {"Idempotency-Key": secrets.token_hex(8)}
+    address, headers = f"/api/v1/projects/{studio.project_id}/jobs", {"Idempotency-Key": secrets.token_hex(8)}
+    body = {"task": "enhance", "input_asset_id": asset_id, "parameters": {"scale": 2}}
     until = time.monotonic() + 100
 
     def ask(_number: int) -> bytes:
         """As a client does: again after 409, after 5xx and after a lost connection."""
         while time.monotonic() < until:
             try:
-                answer = ada.post(address, json={"name": "Thousand"}, headers=headers)
+                answer = ada.post(address, json=body, headers=headers)
             except httpx.TransportError:
                 time.sleep(0.2)
                 continue
-            if answer.status_code == 201:
+            if answer.status_code == 202:
                 return answer.content
             assert answer.status_code in (409, 503), answer.text
             time.sleep(0.05)
@@ -218,17 +222,19 @@ def test_a_thousand_repeats_while_the_server_is_killed(
 
     with ThreadPoolExecutor(50) as pool:
         pending = [pool.submit(ask, number) for number in range(1000)]
-        for after_s in (0.3, 2.5):
+        for after_s, part in ((0.3, "web"), (1.0, "worker"), (1.5, "web")):
             time.sleep(after_s)
-            process = psutil.Process(web_pid())
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait(10)
+            kill(part)
         answers = {future.result() for future in pending}
     assert len(answers) == 1
-    assert projects(studio)["Thousand"] == 1
+    job = ended(api(studio.ada), json.loads(answers.pop())["id"])
+    assert job["state"] == "succeeded"
     with tenancy.acting(workspace_id=studio.workspace.id):
-        made = Event.objects.filter(kind="project.created", person_id=studio.ada.id).count()
-    assert made == 2  # the studio's own, and this one
+        assert list(Job.objects.values_list("id", flat=True)) == [ids.parse("job", job["id"])]
+        assert Charge.objects.count() == 1
+        kinds = Counter(Event.objects.filter(resource=job["id"]).values_list("kind", flat=True))
+        assert Asset.objects.count() == 2
+    assert kinds == {"job.submitted": 1, "job.succeeded": 1}
 
 
 def test_old_answers_are_dropped(studio: Studio, api: Api) -> None:
