@@ -74,7 +74,9 @@ class Hub:
     async def open(self) -> None:
         await self._journal.open()
         self._peers.open()
+        # Asked when somebody scrapes, in another thread: a copy, for documents come and go meanwhile.
         metrics.COLLAB_ROOMS.set_function(lambda: len(self._documents))
+        metrics.COLLAB_BACKLOG.set_function(lambda: sum(d.backlog_bytes for d in list(self._documents.values())))
         for loop in (self._tick(), self._look(), self._refresh_all()):
             self._spawn(loop)
 

@@ -368,7 +368,6 @@ class LiveDocument:
         self._inflight[number] = (append, self._ours_since)
         self._backlog_bytes += append.size_bytes
         metrics.COLLAB_FLUSH_SIZE.observe(append.size_bytes)
-        metrics.COLLAB_BACKLOG.inc(append.size_bytes)
         self._wire.append(append)
         author = rows[0].person_id if len(rows) == 1 else None
         for update in merge([row.data for row in rows]):
@@ -394,7 +393,6 @@ class LiveDocument:
     def _committed(self, number: int, saved: bool) -> None:
         append, since = self._inflight.pop(number)
         self._backlog_bytes -= append.size_bytes
-        metrics.COLLAB_BACKLOG.dec(append.size_bytes)
         if not saved:
             metrics.COLLAB_REFUSALS.labels("journal").inc()
             log.error("collab.append_refused", document_id=str(self.document_id))
@@ -420,6 +418,10 @@ class LiveDocument:
     def backlog_age_s(self) -> float:
         oldest = next(iter(self._inflight.values()), None)
         return self._clock() - oldest[1] if oldest else 0.0
+
+    @property
+    def backlog_bytes(self) -> int:
+        return self._backlog_bytes
 
     @property
     def overloaded(self) -> bool:

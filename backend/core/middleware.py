@@ -35,12 +35,13 @@ class TraceMiddleware:
         metrics.HTTP_DURATION.labels(method, route, status).observe(duration_s)
         if status >= 500:
             metrics.HTTP_SERVER_ERRORS.inc()
-        seen: dict[str, trace.Value] = {
-            "http.request.method": method,
-            "http.route": route,
-            "http.response.status_code": status,
-        }
-        trace.note(f"{method} {route}", **seen)
+        if trace.is_recorded():
+            seen: dict[str, trace.Value] = {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+            }
+            trace.note(f"{method} {route}", **seen)
         log.info(
             "http.request", method=request.method, route=route, status=status, duration_ms=round(1000 * duration_s, 1)
         )
