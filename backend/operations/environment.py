@@ -19,8 +19,8 @@ from backend.operations.findings import Finding, Level, failure, judged, ok, war
 # Read elsewhere than in settings.py: by the embedded stack, the Makefile and OpenTelemetry.
 ELSEWHERE = frozenset({"ATELIER_PORT", "ATELIER_PART", "ATELIER_TEST_VAR", "ATELIER_FAULT_SEED"})
 OTHERS = ("OTEL_",)
-OURS = ("ATELIER_", "COLLAB_", "DATABASE_", "JOB_", "MAX_", "METRICS_", "S3_", "TRITON_", "VALKEY_")
-ALIKE = 0.8
+OURS = ("ATELIER_", "COLLAB_")
+ALIKE = 0.85
 WEEK_S = 7 * 24 * 3600
 GB = 1e9
 
@@ -39,18 +39,20 @@ def examine() -> Iterator[Finding]:
 def _words() -> Iterator[Finding]:
     known = {*module.env.dump(), *ELSEWHERE}
     path = module.ROOT / ".env"
-    # What others put into the environment is theirs; in our own file each word is meant for us.
-    given = {name: "the environment" for name in os.environ if name.startswith(OURS)}
+    # What stands in the environment may be another's, unless it looks like ours; in .env each word is meant for us.
+    given = {name: "the environment" for name in os.environ if name.startswith(OURS) or _alike(name, known)}
     given |= dict.fromkeys(dotenv_values(path) if path.exists() else (), ".env")
     strange = sorted(name for name in given if name not in known and not name.startswith(OTHERS))
     for name in strange:
-        alike = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
-        advice = (
-            f"Did you mean {alike[0]}?" if alike else "Take it out, or see README, Configuration, for what there is."
-        )
+        alike = _alike(name, known)
+        advice = f"Did you mean {alike}?" if alike else "Take it out, or see README, Configuration, for what there is."
         yield warning("settings.unknown", f"{name}, in {given[name]}, is read by nobody", advice)
     if not strange:
         yield ok("settings.unknown", "each variable of ours is one that is read")
+
+
+def _alike(name: str, known: set[str]) -> str:
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)), "")
 
 
 # --- safe in public

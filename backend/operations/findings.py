@@ -69,7 +69,8 @@ def without_secrets(findings: Iterable[Finding]) -> Iterator[Finding]:
 def _secrets() -> list[str]:
     addresses = (settings.DATABASE_URL, settings.DATABASE_OWNER_URL, settings.DATABASE_SYSTEM_URL, settings.VALKEY_URL)
     passwords = [urlsplit(address).password or "" for address in addresses]
-    own = [settings.S3_ACCESS_KEY, settings.S3_SECRET_KEY, settings.SECRET_KEY, settings.METRICS_TOKEN]
+    own = [settings.S3_ACCESS_KEY, settings.S3_SECRET_KEY, settings.METRICS_TOKEN]
+    own += [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     return [secret for secret in {*passwords, *map(unquote, passwords), *own} if len(secret) >= 4]
 
 

@@ -208,3 +208,24 @@ def test_whatever_a_check_says_secrets_are_struck_out(settings: LazySettings) ->
     settings.S3_SECRET_KEY, settings.DATABASE_URL = "s3cret!", "postgresql://a:p%40ss@h/x"
     found = findings.without_secrets([findings.failure("x", "said s3cret! and p@ss", "not p%40ss")])
     assert [(one.found, one.advice) for one in found] == [("said ••• and •••", "not •••")]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("S3_ENDPIONT_URL", "S3_ENDPOINT_URL"), ("DATABSE_URL", "DATABASE_URL"), ("ATELIER_COLOUR", "")],
+)
+def test_a_typing_error_is_told(monkeypatch: pytest.MonkeyPatch, name: str, meant: str) -> None:
+    """With what was meant, where a word is near; a word of ours that is near none is told as well."""
+    monkeypatch.setenv(name, "x")
+    (found,) = [one for one in environment.examine() if one.check == "settings.unknown"]
+    assert found.level == "warning"
+    assert name in found.found
+    assert f"Did you mean {meant}?" in found.advice or not meant
+
+
+@pytest.mark.parametrize("name", ["HOME", "PYTHONPATH", "MAX_JOBS", "KUBERNETES_PORT"])
+def test_what_is_others_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The environment is shared with every program."""
+    monkeypatch.setenv(name, "x")
+    (found,) = [one for one in environment.examine() if one.check == "settings.unknown"]
+    assert (found.level, found.found) == ("ok", "each variable of ours is one that is read")
