@@ -100,7 +100,6 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.staticfiles",
     "ninja",  # its pages of documentation, with their scripts from here and not from a CDN
     "allauth",
@@ -121,7 +120,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "backend.workspaces.session_store.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -169,6 +168,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key"}
 ACCOUNT_ADAPTER = "backend.workspaces.accounts.Adapter"
+SESSION_ENGINE = "backend.workspaces.session_store"
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("browser",)
 SESSION_COOKIE_HTTPONLY = True

@@ -212,10 +212,13 @@ def _document_id(scope: dict[str, Any]) -> UUID:
 
 
 def _credential(scope: dict[str, Any], query: dict[str, list[str]]) -> Credential:
-    """The ticket if there is one; else the session's cookie, which only our own pages may use."""
+    """The ticket, if there is one; a program's token; the session's cookie, which only our own pages may use."""
     if ticket := query.get("ticket"):
         return Credential("ticket", ticket[0])
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    scheme, _, secret = headers.get(b"authorization", "").partition(" ")
+    if scheme.lower() == "bearer":  # no page of a browser can set this header on a socket
+        return Credential("token", secret.strip())
     cookies: SimpleCookie = SimpleCookie()
     with suppress(CookieError):
         cookies.load(headers.get(b"cookie", ""))

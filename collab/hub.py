@@ -23,7 +23,7 @@ from collab.errors import AccessLost, MalformedUpdate, RoomBroken, RoomUnavailab
 from collab.journal import AWAY, Append, Journal, News
 from collab.live import LiveDocument, Outlet, Seat
 from collab.peers import PeerMessage, Peers
-from collab.ports import Grant
+from collab.ports import Grant, Origin
 from collab.room import Room
 
 log = structlog.get_logger()
@@ -232,10 +232,9 @@ class Hub:
 
     def access_changed(self, scope: dict[str, Any]) -> None:
         self.access_changes += 1
-        for document in self._documents.values():
-            for seat in document.seats:
-                if _concerns(scope, seat.grant):
-                    self._spawn(self._refresh(seat.grant))
+        grants = [seat.grant for document in self._documents.values() for seat in document.seats]
+        for grant in {_seating(grant): grant for grant in grants if _concerns(scope, grant)}.values():
+            self._spawn(self._refresh(grant))
 
     # --- what time brings
 
@@ -245,6 +244,9 @@ class Hub:
             now = time.monotonic()
             for document in list(self._documents.values()):
                 document.tick()
+                for seat in document.seats:
+                    if _is_over(seat.grant):
+                        seat.outlet.close(AccessLost())
                 if document.backlog_age_s > self.limits.backlog_s:
                     document.close(RoomUnavailable())
                 if document.rows_since_compaction > COMPACT_ROWS:
@@ -300,18 +302,18 @@ class Hub:
     async def _refresh_all(self) -> None:
         while not self.closing:  # asgiref may swallow a cancellation
             await asyncio.sleep(self.limits.grant_refresh_s)
-            grants = {(s.grant.person_id, d.document_id): s.grant for d in self._documents.values() for s in d.seats}
+            grants = {_seating(s.grant): s.grant for d in self._documents.values() for s in d.seats}
             await asyncio.gather(*(self._refresh(grant) for grant in grants.values()))
 
     async def _refresh(self, grant: Grant) -> None:
-        """Read one person's right on one document again, and apply it to their sockets."""
+        """Read one person's right on one document again, and apply it to their sockets of the same origin."""
         try:
             fresh = await bridge.refresh(grant)
         except Exception as exc:  # noqa: BLE001 - the port's edge: while the database is away, what was granted holds
             log.warning("collab.refresh_failed", error=type(exc).__name__)
             return
         document = self._documents.get(grant.document_id)
-        seats = [s for s in document.seats if s.grant.person_id == grant.person_id] if document else []
+        seats = [s for s in document.seats if _seating(s.grant) == _seating(grant)] if document else []
         for seat in seats:
             if (error := _verdict(seat.grant, fresh)) is not None:
                 seat.outlet.close(error)
@@ -324,8 +326,17 @@ def _concerns(scope: dict[str, Any], grant: Grant) -> bool:
     return all(scope.get(name) in (None, str(value)) for name, value in known.items())
 
 
+def _seating(grant: Grant) -> tuple[UUID, UUID, Origin | None]:
+    """What is read again as one: one person, on one document, by one session or token."""
+    return grant.person_id, grant.document_id, grant.origin
+
+
+def _is_over(grant: Grant) -> bool:
+    return grant.until is not None and grant.until.timestamp() < time.time()
+
+
 def _verdict(seated: Grant, fresh: Grant | None) -> AppError | None:
-    if fresh is None or (seated.until is not None and seated.until.timestamp() < time.time()):
+    if fresh is None or _is_over(seated):
         return AccessLost()
     return StaleEpoch() if fresh.epoch != seated.epoch else None
 

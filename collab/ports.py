@@ -10,10 +10,18 @@ Mode = Literal["write", "comment", "read"]
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a client shows: the key of its Django session (from the cookie), or a ticket of one use."""
+    """What a client shows: the key of its session (from the cookie), an API token, or a ticket of one use."""
 
-    kind: Literal["session", "ticket"]
+    kind: Literal["session", "token", "ticket"]
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a seat falls with: a session or an API token. A ticket stands for the one that asked for it."""
+
+    kind: Literal["session", "token"]
+    id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,7 @@ class Grant:
     epoch: int
     mode: Mode
     until: datetime | None
+    origin: Origin | None = None  # None: nothing but the person
 
 
 class Access(Protocol):

@@ -1,6 +1,6 @@
 """Puts the routers together under /api/v1. Each is named here once."""
 
-from backend.api import assets, auth, jobs, people, problems, projects, suggestions, tokens
+from backend.api import assets, auth, jobs, people, problems, projects, sessions, suggestions, tokens
 from backend.api.contract import AtelierAPI
 
 api = AtelierAPI(
@@ -11,5 +11,5 @@ api = AtelierAPI(
     urls_namespace="api",
 )
 problems.register(api)
-for room in (people, tokens, projects, assets, jobs, suggestions):
+for room in (people, tokens, sessions, projects, assets, jobs, suggestions):
     api.add_router("", room.router)

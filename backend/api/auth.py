@@ -81,7 +81,11 @@ class SessionAuth(NinjaSessionAuth):
         if not request.user.is_authenticated:
             return None
         request.person_id = request.user.pk  # type: ignore[attr-defined]  # declared on Request above
-        request.signed_in = SignedIn(request.user.pk)  # type: ignore[attr-defined]  # declared on Request above
+        request.signed_in = SignedIn(  # type: ignore[attr-defined]  # declared on Request above
+            request.user.pk,
+            session_id=request.session.row_id,  # type: ignore[attr-defined]  # our own store's
+            until=request.session.until,  # type: ignore[attr-defined]  # as above
+        )
         return request.user
 
 

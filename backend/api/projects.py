@@ -134,5 +134,5 @@ def rename_document(request: Request, response: HttpResponse, document_id: Docum
 def issue_ticket(request: Request, document_id: DocumentId) -> Status[TicketOut]:
     """For programs that can't send the session cookie to the socket. Fetch a new ticket before each connection."""
     document = queries.access_document(request.person_id, document_id, Act.READ)
-    secret, ticket = services.issue_ticket(document, person_id=request.person_id)
+    secret, ticket = services.issue_ticket(document, person_id=request.person_id, signed_in=request.signed_in)
     return Status(201, TicketOut(ticket=secret, expires_at=ticket.expires_at))

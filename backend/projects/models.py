@@ -56,10 +56,15 @@ class Document(models.Model):
 
 
 class Ticket(models.Model):
-    """One use, kept as a hash; whoever shows the secret before `expires_at` opens the socket as `person`."""
+    """One use, kept as a hash; whoever shows the secret before `expires_at` opens the socket as `person`.
+
+    It holds only as long as the session or API token that asked for it.
+    """
 
     digest = models.BinaryField(primary_key=True, max_length=32)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+")
+    session_id = models.UUIDField(null=True)
+    token_id = models.UUIDField(null=True)
     expires_at = models.DateTimeField()

@@ -12,6 +12,7 @@ from backend.core import events, ids, live
 from backend.projects import queries
 from backend.projects.models import Document, DocumentKind, Project, Ticket
 from backend.workspaces.models import Workspace
+from backend.workspaces.signed_in import SignedIn
 
 
 def create_project(workspace: Workspace, *, name: str, by: uuid.UUID) -> Project:
@@ -67,8 +68,11 @@ def _tell(kind: str, document: Document, by: uuid.UUID) -> None:
     live.publish(project, "document", queries.present_document(document), event_id=event_id)
 
 
-def issue_ticket(document: Document, *, person_id: uuid.UUID) -> tuple[str, Ticket]:
-    """A secret that opens the document's socket once, within TICKET_EXPIRES_S. Only its hash is kept."""
+def issue_ticket(document: Document, *, person_id: uuid.UUID, signed_in: SignedIn | None = None) -> tuple[str, Ticket]:
+    """A secret that opens the document's socket once, within TICKET_EXPIRES_S. Only its hash is kept.
+
+    `signed_in`: by what the person asks; the socket may no more than that, and ends with it.
+    """
     secret = secrets.token_urlsafe(32)
     Ticket.objects.filter(workspace_id=document.workspace_id, expires_at__lt=timezone.now()).delete()
     ticket = Ticket.objects.create(
@@ -76,6 +80,8 @@ def issue_ticket(document: Document, *, person_id: uuid.UUID) -> tuple[str, Tick
         workspace_id=document.workspace_id,
         person_id=person_id,
         document=document,
+        session_id=signed_in.session_id if signed_in else None,
+        token_id=signed_in.token_id if signed_in else None,
         expires_at=timezone.now() + timedelta(seconds=settings.TICKET_EXPIRES_S),
     )
     return secret, ticket

@@ -1,4 +1,4 @@
-"""People and their API tokens, workspaces, and who is a member of which."""
+"""People with their sessions and API tokens, workspaces, and who is a member of which."""
 
 from typing import ClassVar
 
@@ -70,3 +70,17 @@ class ApiToken(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)
+
+
+class Session(models.Model):
+    """A browser that is signed in, or about to: then it has no person. `digest` is the SHA-256 of its cookie."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+", null=True)
+    digest = models.BinaryField(max_length=32, unique=True)
+    data = models.TextField()
+    address = models.GenericIPAddressField(null=True)
+    device = models.TextField(default="")
+    created_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(db_index=True)

@@ -27,6 +27,11 @@ def active_person(person_id: uuid.UUID) -> Person | None:
     return Person.objects.filter(pk=person_id, is_active=True).first()
 
 
+def person_by_email(email: str) -> Person | None:
+    """Who signs in with this address, if they may."""
+    return Person.objects.filter(email=email.strip().lower(), is_active=True).first()
+
+
 def memberships(person_id: uuid.UUID) -> QuerySet[Member]:
     """Of a person; of the one workspace alone that a token is bound to, where such a token acts."""
     rows = Member.objects.filter(person_id=person_id).select_related("workspace").order_by("pk")

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from backend.core import events, ids, tenancy, valkey
 from backend.core.errors import Conflict, Forbidden, NotFound
 from backend.workspaces.models import Member, Person, Workspace
+from backend.workspaces.queries import person_by_email
 from backend.workspaces.rights import Role
 
 log = structlog.get_logger()
@@ -36,6 +37,15 @@ def create_person(*, email: str, name: str, password: str | None = None) -> Pers
 
 
 @transaction.atomic
+def switch_off(person: Person) -> None:
+    """Shut every way in for the person: sign-in, sessions, tokens, sockets and streams. What they made stays."""
+    person.is_active = False
+    person.save(update_fields=["is_active"])
+    log.info("person.switched_off", person_id=ids.show("per", person.id))
+    tell_access_changed(person_id=person.id)
+
+
+@transaction.atomic
 def create_workspace(*, name: str, owner: Person) -> Workspace:
     workspace = Workspace(id=ids.new_id(), name=name.strip())
     tenancy.enter_as_newcomer(workspace.id)
@@ -48,7 +58,7 @@ def add_member(workspace: Workspace, *, email: str, role: Role, by: uuid.UUID) -
     """Needs the right MANAGE, shown by the caller. Raises NotFound for an unknown address, Conflict for a member."""
     if role == Role.OWNER:
         raise Forbidden("A workspace has one owner.")
-    person = Person.objects.filter(email=email.strip().lower(), is_active=True).first()
+    person = person_by_email(email)
     if person is None:
         raise NotFound("Nobody here signs in with this e-mail address.", field="email")
     try:

@@ -102,8 +102,9 @@ def use_token(secret: str) -> ApiToken:
 
 
 def valid_token(token_id: uuid.UUID) -> ApiToken:
-    """Needs a transaction of its person. Raises NotSignedIn."""
-    token = ApiToken.objects.filter(pk=token_id, expires_at__gt=timezone.now()).first()
+    """The token with its person, as it is now. Needs a transaction of that person. Raises NotSignedIn."""
+    rows = ApiToken.objects.filter(pk=token_id, expires_at__gt=timezone.now(), person__is_active=True)
+    token = rows.select_related("person").first()
     if token is None:
         raise NotSignedIn("This token has expired, or been revoked.")
     return token

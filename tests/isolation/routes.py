@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from ninja.operation import PathView
 
 from backend.workspaces.rights import Act
-from tests.isolation.tenants import SHA256, Maker, a_guest, a_job, a_newcomer, a_token, an_edit, an_upload
+from tests.isolation.tenants import SHA256, Maker, a_guest, a_job, a_newcomer, a_session, a_token, an_edit, an_upload
 
 Things = dict[str, str]
 
@@ -65,6 +65,9 @@ NEEDS: dict[str, Need] = {
     ),
     "list_tokens": Need(Door.SIGNED_IN, session=True),
     "revoke_token": Need(Door.SIGNED_IN, fresh={"token_id": a_token}, others=404, session=True),
+    "list_sessions": Need(Door.SIGNED_IN, session=True),
+    "end_session": Need(Door.SIGNED_IN, fresh={"session_id": a_session}, others=404, session=True),
+    "end_other_sessions": Need(Door.SIGNED_IN, session=True),
     "list_tasks": Need(Door.SIGNED_IN),
     "list_members": Need(Act.READ),
     "add_member": Need(

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
+from django.test import Client
 from django.utils import timezone
 
 from backend.assets import storage
@@ -18,7 +20,7 @@ from backend.core import ids, tenancy
 from backend.generations.models import Job
 from backend.projects.models import Document, DocumentKind, Project
 from backend.workspaces import tokens
-from backend.workspaces.models import Member, Person, Workspace
+from backend.workspaces.models import Member, Person, Session, Workspace
 from backend.workspaces.rights import Act, Role
 from backend.workspaces.services import create_person
 from collab import edits
@@ -181,6 +183,14 @@ def a_token(tenant: Tenant, by: Person) -> str:
     return ids.show("tok", row.id)
 
 
+def a_session(tenant: Tenant, by: Person) -> str:
+    """Another browser in which `by` is signed in."""
+    client = Client()
+    client.force_login(by, backend=settings.AUTHENTICATION_BACKENDS[0])
+    with tenancy.acting(person_id=by.id):
+        return ids.show("ses", Session.objects.latest("created_at").id)
+
+
 def _project(tenant: Tenant) -> uuid.UUID:
     return ids.parse("prj", tenant.things["project_id"])
 
@@ -195,4 +205,5 @@ FIRST: dict[str, Maker] = {
     "edit_id": an_edit,
     "person_id": a_guest,
     "token_id": a_token,
+    "session_id": a_session,
 }

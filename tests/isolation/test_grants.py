@@ -28,7 +28,6 @@ APP = {
     "core_sequence": RW,
     "django_content_type": RW,
     "django_migrations": RW,
-    "django_session": RW,
     "generations_charge": RW,
     "generations_flowclock": RW,
     "generations_job": RW,
@@ -39,6 +38,7 @@ APP = {
     "workspaces_apitoken": RW,
     "workspaces_member": RW,
     "workspaces_person": RW,
+    "workspaces_session": RW,
     "workspaces_workspace": RW,
 }
 SYSTEM = {
@@ -73,10 +73,15 @@ POLICIES = {
     ("projects_ticket", "bearer"),  # whoever shows a ticket's secret sees its row
     ("workspaces_apitoken", "own"),  # one's own tokens
     ("workspaces_apitoken", "look_up"),  # the tables' owner, for `app_use_token`
+    ("workspaces_session", "own"),  # one's own sessions
+    ("workspaces_session", "bearer"),  # whoever shows a session's key sees its row
+    ("workspaces_session", "look_up"),  # the tables' owner, for `app_use_session`
     ("workspaces_member", "own"),  # one's own memberships
 }
 # Functions that run as the tables' owner, whoever calls them.
 DEFINERS = [
+    "app_drop_expired_sessions",  # and nothing else
+    "app_use_session",  # the one session with the digest of the key that was shown
     "app_use_token",  # the one token with the digest that was shown
 ]
 GRANTS = """

@@ -112,6 +112,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sessions
+         * @description Where the person is signed in.
+         */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        /**
+         * End Other Sessions
+         * @description End all sessions but the one that asks.
+         */
+        delete: operations["end_other_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End Session
+         * @description End one session, perhaps this one. Its requests are refused at once, its sockets and streams within a second.
+         */
+        delete: operations["end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspaces/{workspace_id}/projects": {
         parameters: {
             query?: never;
@@ -766,6 +810,78 @@ export interface components {
              * @example 2026-11-25T08:00:00Z
              */
             last_used_at: string | null;
+        };
+        /** SessionQuery */
+        SessionQuery: {
+            /**
+             * Limit
+             * @description How many at most.
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
+            cursor?: string | null;
+            /**
+             * Sort
+             * @default -created_at
+             * @enum {string}
+             */
+            sort: "created_at" | "-created_at";
+        };
+        /** PageOf[SessionOut] */
+        PageOf_SessionOut_: {
+            /** Items */
+            items: components["schemas"]["SessionOut"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` to get the next page; null on the last.
+             */
+            next_cursor?: string | null;
+        };
+        /** SessionOut */
+        SessionOut: {
+            /**
+             * Id
+             * @example ses_01m88w2n4qeerszgh84bzknfkf
+             */
+            id: string;
+            /**
+             * Device
+             * @description The User-Agent that signed in or was seen last.
+             */
+            device: string;
+            /**
+             * Address
+             * @description The network address that it was seen from last.
+             */
+            address: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_at: string;
+            /**
+             * Last Seen At
+             * Format: date-time
+             * @description To the minute.
+             * @example 2026-11-25T08:00:00Z
+             */
+            last_seen_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            expires_at: string;
+            /**
+             * Current
+             * @description Whether it is the session that asks.
+             */
+            current: boolean;
         };
         /** ProjectQuery */
         ProjectQuery: {
@@ -2200,6 +2316,115 @@ export interface operations {
             header?: never;
             path: {
                 token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
+                cursor?: string | null;
+                sort?: "created_at" | "-created_at";
+            };
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_SessionOut_"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    end_other_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
             };
             cookie?: never;
         };

@@ -14,7 +14,6 @@ from backend.core.ids import new_id
 
 WITHOUT_TENANT = {
     "workspaces_person",  # somebody may be in several workspaces
-    "django_session",
     "django_content_type",
     "auth_permission",
     "auth_group",
