@@ -112,11 +112,7 @@ PARTS: Sequence[Part] = (
     ),
     Part(
         "web",
-        _ours(
-            "-m", "uvicorn", "backend.asgi:application", "--host", HOST, "--port", "{web_port}", "--loop", "uvloop",
-            "--http", "httptools", "--ws", "websockets-sansio", "--log-level", "warning", "--no-access-log",
-            "--timeout-graceful-shutdown", "2",
-        ),
+        _ours("-m", "backend.serve", "--host", HOST, "--port", "{web_port}"),
         _web_ready, needs=("prepare", "valkey"), port="web", layer=1,
     ),
     Part(

@@ -1,0 +1,107 @@
+"""The web process: `python -m backend.serve --port 8000`. Hides uvicorn, and bounds what it leaves open.
+
+uvicorn reads the head of a request without end, in bytes and in time, and refuses a malformed one in words of its own.
+"""
+
+import argparse
+import asyncio
+import json
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from backend.api.problems import as_body
+from backend.core.errors import AppError, BadRequest, HeadersTooLarge, RequestTimeout
+
+GRACE_S = 2  # for what is under way when the process is told to stop
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """HTTP/1.1 in which a head comes within MAX_HEADER_BYTES and REQUEST_TIMEOUT_S, and each refusal is a problem."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._head_bytes: int | None = 0  # of the head that is coming; None between its end and the next one
+        self._patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+        if self._patience is None:
+            self._wait()
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > settings.MAX_HEADER_BYTES:
+                self._refuse(
+                    HeadersTooLarge(f"The address and the headers may have {settings.MAX_HEADER_BYTES} bytes.")
+                )
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(BadRequest("This is no HTTP/1.1 request."))
+
+    def _wait(self) -> None:
+        self._patience = self.loop.call_later(settings.REQUEST_TIMEOUT_S, self._lose_patience)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        if self._head_bytes:
+            self._refuse(RequestTimeout(f"The request did not arrive within {settings.REQUEST_TIMEOUT_S:g} s."))
+        else:
+            self.transport.close()  # nothing was asked
+
+    def _refuse(self, refusal: AppError) -> None:
+        if self.transport.is_closing():
+            return
+        body = json.dumps(as_body(refusal)).encode()
+        head = (
+            f"HTTP/1.1 {refusal.status} {refusal.title}\r\ncontent-type: application/problem+json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m backend.serve", description="The web process: HTTP and WebSocket.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    uvicorn.run(
+        "backend.asgi:application",
+        host=options.host,
+        port=options.port,
+        loop="uvloop",
+        http=BoundedHttp,
+        ws="websockets-sansio",  # the fastest that was tried: see the architecture
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+    )
+
+
+if __name__ == "__main__":
+    main()
