@@ -96,6 +96,7 @@ def main() -> None:
         loop="uvloop",
         http=BoundedHttp,
         ws="websockets-sansio",  # the fastest that was tried: see the architecture
+        ws_per_message_deflate=False,  # frames are small, and Yjs packs them already
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=GRACE_S,

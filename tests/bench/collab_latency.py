@@ -27,7 +27,6 @@ from tests.contract.packages import NODE, install_packages
 
 CLIENTS, WRITERS, HZ = 10, 2, 10
 P50_BAR_MS, P99_BAR_MS = 10.0, 40.0
-SOCKETS = "--loop uvloop --http httptools --ws websockets-sansio --ws-per-message-deflate false --log-level warning"
 QUICK = os.environ.get("QUICK") == "1"
 ROUNDS, SECONDS = (1, 8) if QUICK else (3, 15)
 
@@ -127,7 +126,7 @@ def _ours() -> Iterator[Callable[[], Spec]]:
         postgres.make_roles(stack)
         subprocess.run([sys.executable, "manage.py", "migrate", "--database", "owner", "-v", "0"], cwd=ROOT, check=True)
         port = stack.ports["web"]
-        web = [sys.executable, "-m", "uvicorn", "backend.asgi:application", "--port", str(port), *SOCKETS.split()]
+        web = [sys.executable, "-m", "backend.serve", "--port", str(port)]
         _part(started, stack, "web", Command(web, cwd=ROOT), signal.SIGTERM)
         _await(lambda: plan.accepts(port))
         yield lambda: {"kind": "y-websocket", "url": f"ws://127.0.0.1:{port}/collab", **_document()}

@@ -25,8 +25,6 @@ from tests.conftest import Stack
 
 Address = Callable[..., Awaitable[str]]  # (base, document, person, query)
 Join = Callable[..., Awaitable[YSocket]]  # the same
-SOCKETS = ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
-UVICORN = [sys.executable, "-m", "uvicorn", "backend.asgi:application", "--loop", "uvloop", "--http", "httptools"]
 
 
 def _await(test: Callable[[], bool], timeout_s: float = 20.0) -> None:
@@ -66,7 +64,7 @@ class Web:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [*UVICORN, *SOCKETS, "--port", str(self.port)]
+        command = [sys.executable, "-m", "backend.serve", "--port", str(self.port)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **self._environment}
