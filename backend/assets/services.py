@@ -274,6 +274,7 @@ def sweep_uploads(*, limit: int = 100) -> int:
         content.drop_unused(workspace_id, [sha256])
         with tenancy.acting(workspace_id=workspace_id):
             uploads = Upload.objects.filter(pk=upload_id)
-            uploads.filter(state=UploadState.STARTED).update(state=UploadState.EXPIRED)
+            expired = uploads.filter(state=UploadState.STARTED).update(state=UploadState.EXPIRED)
+            metrics.UPLOADS.labels("expired").inc(expired)
             uploads.update(swept_at=timezone.now())
     return len(found)

@@ -147,7 +147,9 @@ JOB_DURATION = _histogram(
     *("task", "outcome"),
     buckets=SLOW_S,
 )
-UPLOADS = _counter("atelier_uploads_total", "Uploads, by outcome: started, finished, or the refusal's code.", "outcome")
+UPLOADS = _counter(
+    "atelier_uploads_total", "Uploads, by outcome: started, finished, expired, or the refusal's code.", "outcome"
+)
 
 # --- co-editing
 COLLAB_ROOMS = _gauge("atelier_collab_rooms", "Documents that are open in this process.")

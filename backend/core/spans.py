@@ -48,7 +48,10 @@ def _processor() -> "BatchSpanProcessor":
             self._inner = OTLPSpanExporter(timeout=EXPORT_S)
 
         def export(self, spans: "Sequence[ReadableSpan]") -> SpanExportResult:
-            result = self._inner.export(spans)
+            try:
+                result = self._inner.export(spans)
+            except Exception:  # noqa: BLE001 - the edge: an address that is none, a certificate; said as all else
+                result = SpanExportResult.FAILURE
             if result is not SpanExportResult.SUCCESS:
                 metrics.SPANS_DROPPED.inc(len(spans))
                 log.warning("trace.not_exported", spans=len(spans))

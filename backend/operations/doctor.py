@@ -10,6 +10,7 @@ from backend.operations.findings import Finding, failure, named, without_secrets
 TIMEOUT_S = 12.0
 EXAMINATIONS: Mapping[str, Callable[[], Iterator[Finding]]] = {
     "settings": environment.examine,
+    "stack": processes.examine_stack,
     "database": database.examine,
     "valkey": broker.examine,
     "s3": store.examine,
@@ -17,6 +18,7 @@ EXAMINATIONS: Mapping[str, Callable[[], Iterator[Finding]]] = {
     "web": processes.examine_web,
     "worker": processes.examine_workers,
     "relay": processes.examine_leaders,
+    "traces": processes.examine_traces,
 }
 
 

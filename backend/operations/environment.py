@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg.conninfo
@@ -84,6 +83,9 @@ def _public() -> Iterator[Finding]:
     if public and not is_public(store.hostname or ""):
         said = f"the site is public, but the store is at {store.hostname}"
         yield failure("settings.store", said, "Set S3_PUBLIC_URL to an address that browsers reach.")
+    if "*" in settings.ALLOWED_HOSTS:
+        said = "the web process answers to every host name"
+        yield failure("settings.hosts", said, "Name in ATELIER_HOSTS those that are yours.")
     if settings.METRICS_PORT and not ipaddress.ip_address(settings.METRICS_HOST).is_loopback:
         said = f"processes show metrics on {settings.METRICS_HOST}:{settings.METRICS_PORT} to whoever asks"
         yield warning("settings.metrics", said, "Let a firewall or NetworkPolicy admit Prometheus alone.")
@@ -157,11 +159,12 @@ def _sizes() -> Iterator[Finding]:
 
 def is_embedded() -> bool:
     """Whether at least the database is the one that runs under ATELIER_VAR."""
-    return _embedded(settings.ATELIER_VAR).get("DATABASE_URL") == settings.DATABASE_URL
+    return embedded().get("DATABASE_URL") == settings.DATABASE_URL
 
 
-def _embedded(var: Path) -> dict[str, str | None]:
-    path = var / "embedded.env"
+def embedded() -> dict[str, str | None]:
+    """The settings that the embedded stack wrote at its last start."""
+    path = settings.ATELIER_VAR / "embedded.env"
     return dict(dotenv_values(path)) if path.exists() else {}
 
 

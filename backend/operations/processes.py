@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import kombu.exceptions
@@ -14,8 +15,11 @@ from backend.celery import app
 from backend.core import outbox
 from backend.core.leader import Leader
 from backend.core.relay import Relay
+from backend.embedded import children
+from backend.embedded.parts import PARTS
 from backend.operations import database
-from backend.operations.findings import TIMEOUT_S, Finding, failure, http_client, judged, named, ok
+from backend.operations.environment import embedded, is_embedded
+from backend.operations.findings import TIMEOUT_S, Finding, failure, http_client, judged, named, ok, warning
 from backend.recommendations.learner import Learner
 from inference import client as triton
 from inference.errors import TritonUnavailable
@@ -27,6 +31,37 @@ _LEADS = """
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
     AND l.classid = (%(lock)s::bigint >> 32)::oid AND l.objid = (%(lock)s::bigint & 4294967295)::oid
 """
+
+
+def examine_stack() -> Iterator[Finding]:
+    """Of the embedded stack: whether a supervisor keeps it, and whether each part of it runs now."""
+    if not is_embedded():
+        return
+    running = {name for name, _, _ in children.running(settings.ATELIER_VAR)}
+    if not running:
+        yield failure("stack.runs", f"nothing runs under {settings.ATELIER_VAR}", "Start it: `make run`.")
+        return
+    ours = {part.name for part in PARTS if not (part.url and getattr(settings, part.url) != embedded().get(part.url))}
+    down = sorted(ours - running)
+    said = f"{', '.join(down)} not running" if down else f"all {len(ours)} parts run"
+    advice = f"It is started again by itself; if not, look into {settings.ATELIER_VAR}/logs."
+    yield judged(not down, "stack.runs", said, advice, level="warning")
+
+
+def examine_traces() -> Iterator[Finding]:
+    """Whether something answers where traces go, if they go anywhere."""
+    if not settings.TRACES_ENDPOINT:
+        return
+    where = urlsplit(settings.TRACES_ENDPOINT)
+    said = f"{where.scheme}://{where.hostname}:{where.port or ''}"  # without what may be a password
+    advice = "Start the collector, or take OTEL_EXPORTER_OTLP_ENDPOINT out. All else goes on; the spans are lost."
+    try:
+        with http_client(settings.TRACES_ENDPOINT) as http:
+            http.post(settings.TRACES_ENDPOINT, content=b"")
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        yield warning("traces.collector", f"{said} {named(exc)}", advice)
+        return
+    yield ok("traces.collector", f"{said} answers")
 
 
 def examine_web() -> Iterator[Finding]:

@@ -1,11 +1,15 @@
 """The doctor on a healthy stack, on one whose parts are away or silent, and on settings that are not safe."""
 
+import json
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from django.conf import LazySettings
@@ -14,6 +18,7 @@ from backend.core.leader import Connection, Leader
 from backend.embedded.plan import HOST
 from backend.operations import broker, database, environment, findings, processes, store
 from backend.operations.findings import Finding
+from tests.backend.core.collector import collecting
 from tests.backend.operations.conftest import NOWHERE, SECRETS, Manage, addresses
 from tests.conftest import Stack
 
@@ -30,7 +35,9 @@ def test_a_healthy_stack_has_no_failure(manage: Manage) -> None:
     assert said.code == 0, said.out
     levels = said.levels()
     assert "failure" not in levels.values()
-    assert {check.partition(".")[0] for check in levels} == {"settings", "disk", *PARTS, "worker", "relay", "learner"}
+    assert {check.partition(".")[0] for check in levels} == {
+        *("settings", "stack", "disk", "worker", "relay", "learner", *PARTS)
+    }
     assert levels["database.row_security"] == levels["s3.presigned_put"] == levels["s3.strangers"] == "ok"
 
 
@@ -176,6 +183,7 @@ def test_clocks_are_compared(ahead_s: float, level: str) -> None:
         ({"ATELIER_URL": "https://studio.example.org", "S3_PUBLIC_URL": "http://s3.example.org"}, "settings.store"),
         ({"ATELIER_URL": "https://studio.example.org", "S3_PUBLIC_URL": "https://10.0.0.1"}, "settings.store"),
         ({"VALKEY_URL": "redis://valkey.example.org/0"}, "settings.valkey"),
+        ({"ALLOWED_HOSTS": ["*"]}, "settings.hosts"),
         ({"SECRET_KEY": "short"}, "settings.secret_key"),
         ({"COLLAB_MAX_UPDATE_BYTES": 2**40}, "settings.sizes"),
         ({"MAX_UPLOAD_BYTES": 2**40}, "settings.sizes"),
@@ -229,3 +237,39 @@ def test_what_is_others_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str
     monkeypatch.setenv(name, "x")
     (found,) = [one for one in environment.examine() if one.check == "settings.unknown"]
     assert (found.level, found.found) == ("ok", "each variable of ours is one that is read")
+
+
+def test_a_stack_that_does_not_run_is_told_first(stack: Stack, settings: LazySettings, tmp_path: Path) -> None:
+    """With the one command that mends all else."""
+    settings.ATELIER_VAR = tmp_path
+    (tmp_path / "embedded.env").write_text(f"DATABASE_URL={settings.DATABASE_URL}\n")
+    (found,) = processes.examine_stack()
+    assert (found.check, found.level) == ("stack.runs", "failure")
+    assert "make run" in found.advice
+
+
+def test_a_part_of_the_stack_that_fell_is_named(stack: Stack, settings: LazySettings, tmp_path: Path) -> None:
+    """Those of others are not asked for."""
+    settings.ATELIER_VAR = tmp_path
+    (tmp_path / "run").mkdir()
+    record = {"pid": os.getpid(), "started": psutil.Process().create_time(), "port": 0}
+    (tmp_path / "run" / "relay.json").write_text(json.dumps(record))
+    (tmp_path / "embedded.env").write_text(f"DATABASE_URL={settings.DATABASE_URL}\n")
+    (found,) = processes.examine_stack()
+    assert (found.level, found.found) == ("warning", "learner, postgres, web, worker not running")
+
+
+def test_a_collector_that_is_away_is_a_warning(settings: LazySettings) -> None:
+    """Nothing else depends on it; a password in its address is not shown."""
+    settings.TRACES_ENDPOINT = f"http://somebody:pass@{NOWHERE}/v1/traces"
+    (found,) = processes.examine_traces()
+    assert (found.check, found.level) == ("traces.collector", "warning")
+    assert "pass" not in found.found
+
+
+def test_an_endpoint_that_answers_is_well(settings: LazySettings) -> None:
+    """Any collector."""
+    with collecting() as collector:
+        settings.TRACES_ENDPOINT = f"{collector.url}/v1/traces"
+        (found,) = processes.examine_traces()
+    assert found.level == "ok"
