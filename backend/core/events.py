@@ -4,16 +4,24 @@ import uuid
 from datetime import datetime
 
 import structlog
-from django.db import connection
+from django.db import connection, transaction
+from psycopg.types.json import Jsonb
 
 from backend.core import ids, trace
 from backend.core.models import Event
 
 log = structlog.get_logger()
 
-_NEXT = """
-    INSERT INTO core_sequence (workspace_id, resource, value) VALUES (%s, %s, 1)
-    ON CONFLICT (workspace_id, resource) DO UPDATE SET value = core_sequence.value + 1 RETURNING value
+_RECORD = """
+    WITH next AS (
+        INSERT INTO core_sequence (workspace_id, resource, value) VALUES (%(workspace_id)s, %(resource)s, 1)
+        ON CONFLICT (workspace_id, resource) DO UPDATE SET value = core_sequence.value + 1 RETURNING value
+    ), event AS (
+        INSERT INTO core_event (id, workspace_id, resource, sequence, kind, person_id, data, traceparent)
+        SELECT %(id)s, %(workspace_id)s, %(resource)s, value, %(kind)s, %(person_id)s, %(data)s, %(traceparent)s
+        FROM next RETURNING sequence
+    )
+    SELECT sequence, pg_notify('outbox', '') FROM event
 """
 
 
@@ -50,20 +58,19 @@ def record(
     """
     if not connection.in_atomic_block:
         raise RuntimeError("an event is recorded in the transaction of what made it true")
+    event_id = ids.new_id()
+    row = {
+        "id": event_id,
+        "workspace_id": workspace_id,
+        "resource": resource,
+        "kind": kind,
+        "person_id": person_id,
+        "data": Jsonb(data or {}),
+        "traceparent": trace.current(),
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT, [workspace_id, resource])
+        cursor.execute(_RECORD, row)
         sequence = cursor.fetchone()[0]
-        event = Event(
-            id=ids.new_id(),
-            workspace_id=workspace_id,
-            resource=resource,
-            sequence=sequence,
-            kind=kind,
-            person_id=person_id,
-            data=data or {},
-            traceparent=trace.current(),
-        )
-        event.save(force_insert=True)
-        cursor.execute("NOTIFY outbox")
-    log.info("event.recorded", kind=kind, resource=resource, sequence=sequence)
-    return event.id
+    told = log.bind(kind=kind, resource=resource, sequence=sequence)
+    transaction.on_commit(lambda: told.info("event.recorded"))  # what is rolled back has not happened
+    return event_id
