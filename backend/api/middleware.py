@@ -46,9 +46,7 @@ class ApiMiddleware:
                 response[name] = value
         if not response.streaming:
             _revalidate(request, response)
-            if asked_head:
-                response.content = b""
-        return response
+        return HttpResponse(status=response.status_code, headers=response.headers) if asked_head else response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
         try:

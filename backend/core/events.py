@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.db import connection, transaction
@@ -59,7 +60,7 @@ def record(
     if not connection.in_atomic_block:
         raise RuntimeError("an event is recorded in the transaction of what made it true")
     event_id = ids.new_id()
-    row = {
+    row: dict[str, Any] = {
         "id": event_id,
         "workspace_id": workspace_id,
         "resource": resource,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from django.test import Client
 
@@ -44,6 +45,14 @@ def test_a_change_is_another_etag(studio: Studio, api: Api) -> None:
     client.post(at, {"name": "Second"}, content_type="application/json")
     again = client.get(at, headers={"If-None-Match": etag})
     assert (again.status_code, len(again.json()["items"])) == (200, 2)
+
+
+def test_head_of_a_stream_ends(studio: Studio, live_api: Callable[[Any], httpx.Client]) -> None:
+    """It tells what GET would be, and follows nothing: the connection serves the next request."""
+    client = live_api(studio.ada)
+    answer = client.head(f"/api/v1/projects/{studio.project_id}/events")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/event-stream")
+    assert client.get("/api/v1/me").status_code == 200
 
 
 @pytest.mark.parametrize("read", READS)
