@@ -6,7 +6,10 @@ uvicorn reads the head of a request without end, in bytes and in time, and refus
 import argparse
 import asyncio
 import json
+import os
 from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")  # ninja asks for settings when it is imported
 
 import uvicorn
 from django.conf import settings
