@@ -2,6 +2,7 @@
 
 from backend.api import assets, auth, jobs, people, problems, projects, sessions, suggestions, tokens
 from backend.api.contract import AtelierAPI
+from backend.api.json_body import JsonBody
 
 api = AtelierAPI(
     title="Atelier",
@@ -9,6 +10,7 @@ api = AtelierAPI(
     description="The studio's API. Errors are RFC 9457 problems: decide by `code`.",
     auth=[auth.token, auth.session],
     urls_namespace="api",
+    parser=JsonBody(),
 )
 problems.register(api)
 for room in (people, tokens, sessions, projects, assets, jobs, suggestions):

@@ -52,7 +52,12 @@ class UploadIn(Body):
     size_bytes: Annotated[int, Field(ge=0, description="The exact length; the address takes no other.")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$", description="Of the bytes, in hex.")]
     media_type: Annotated[
-        str, Field(max_length=100, description="image/jpeg, image/png or image/webp; the content has the last word.")
+        str,
+        Field(
+            max_length=100,
+            pattern=r"^[\w.+-]+/[\w.+-]+$",
+            description="image/jpeg, image/png or image/webp; the content has the last word.",
+        ),
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.http.request import split_domain_port, validate_host
 
 from backend.api.problems import as_body
 from backend.core.errors import AppError, BadRequest, HeadersTooLarge, RequestTimeout, TooLarge
@@ -22,6 +23,8 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+# Probes and scrapers come by the address of a machine or a pod.
+ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
 DRAIN_S, DRAIN_BYTES = 1.0, 8 * 1024 * 1024  # of a refused body: so that its sender gets to read why
 
 
@@ -49,11 +52,20 @@ def _check(scope: Scope) -> None:
     size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(name) + len(value) for name, value in headers)
     if size > settings.MAX_HEADER_BYTES:
         raise HeadersTooLarge(f"The address and the headers may have {settings.MAX_HEADER_BYTES} bytes.")
+    hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+    if scope["path"] not in ANY_HOST and not (len(hosts) == 1 and _is_ours(hosts[0])):
+        raise BadRequest("Host is not one that this studio answers to: see ATELIER_HOSTS.", field="Host")
     lengths = {value for name, value in headers if name == b"content-length"}
     if len(lengths) > 1 or not all(length.isdigit() for length in lengths):
         raise BadRequest("Content-Length is not one number.")
     if any(int(length) > settings.MAX_BODY_BYTES for length in lengths):
         raise _too_large()
+
+
+def _is_ours(host: str) -> bool:
+    # A page of another site may let its own name lead here, and would then read what we answer.
+    domain, _port = split_domain_port(host)
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
 def _too_large() -> TooLarge:

@@ -19,7 +19,7 @@ from psycopg_pool import PoolTimeout
 
 from backend.api.problems import problem
 from backend.core import idempotency, limits, tenancy
-from backend.core.errors import AppError, PartUnavailable, TooLarge
+from backend.core.errors import AppError, MethodNotAllowed, PartUnavailable, TooLarge
 
 log = structlog.get_logger()
 
@@ -42,6 +42,8 @@ class ApiMiddleware:
             request.method = "GET"
         with limits.counting() as spent:
             response = self._answer(request)
+            if response.status_code == 405:
+                response = _not_allowed(response["Allow"])
             for name, value in spent.headers().items():
                 response[name] = value
         if not response.streaming:
@@ -54,12 +56,12 @@ class ApiMiddleware:
             token_id = getattr(request, "token_id", None)
             if person_id is not None:
                 limits.take({"person": person_id, "token": token_id})
+            repeatable = None
+            if request.method == "POST" and person_id is not None:
+                repeatable = idempotency.of(request, person_id, token_id)
             if OWN_TRANSACTIONS.fullmatch(request.path):
                 return self.get_response(request)
             with tenancy.acting(person_id=person_id):
-                repeatable = None
-                if request.method == "POST" and person_id is not None:
-                    repeatable = idempotency.of(request, person_id, token_id)
                 return self._answer_once(request, repeatable) if repeatable else self._answer_or_undo(request)
         except AppError as refusal:
             return problem(refusal)
@@ -83,6 +85,13 @@ class ApiMiddleware:
         if response.status_code < 400:
             repeatable.keep(response)
         return response
+
+
+def _not_allowed(methods: str) -> HttpResponse:
+    allowed = set(methods.split(", "))
+    response = problem(MethodNotAllowed())
+    response["Allow"] = ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed))
+    return response
 
 
 def _revalidate(request: HttpRequest, response: HttpResponse) -> None:

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from backend.api import json_body
 from backend.core import metrics
 from backend.core.errors import AppError, Forbidden, InvalidInput, NotFound, NotSignedIn, PartUnavailable, TooLarge
 
@@ -48,10 +49,15 @@ def register(api: NinjaAPI) -> None:
     answer(Http404, lambda exc: NotFound())
     answer(AuthenticationError, lambda exc: NotSignedIn())
     answer(ValidationError, _invalid)
-    answer(HttpError, lambda exc: InvalidInput(str(exc)) if exc.status_code == 400 else Forbidden(str(exc)))
+    answer(HttpError, _http_error)
     answer(DataError, lambda exc: InvalidInput("A text holds a NUL character, or a number is out of range."))
     answer(OperationalError, lambda exc: _database_away())
     answer(InterfaceError, lambda exc: _database_away())
+
+
+def _http_error(exc: HttpError) -> AppError:
+    refused = json_body.refusal(exc)
+    return refused or (InvalidInput(str(exc)) if exc.status_code == 400 else Forbidden(str(exc)))
 
 
 def _database_away() -> AppError:

@@ -3,10 +3,15 @@
 Source: RFC 9110, sections 8.8.3 and 13.1.1; RFC 6585, section 3.
 """
 
+import re
+
 from django.http import HttpRequest
 from django.utils.http import parse_etags
 
 from backend.core.errors import BadRequest, PreconditionFailed, PreconditionRequired
+
+_TAG = r'(?:W/)?"[!#-~]*"'
+_IF_MATCH = re.compile(rf"\s*(?:\*|{_TAG}(?:\s*,\s*{_TAG})*)\s*")  # also of several headers, which come as one list
 
 
 def etag(version: int) -> str:
@@ -24,7 +29,7 @@ def check_match(request: HttpRequest, version: int) -> None:
     header = request.headers.get("If-Match")
     if header is None:
         raise PreconditionRequired("Send the ETag of what you read as If-Match; `*` changes it whatever it is now.")
-    tags = parse_etags(header)
+    tags = parse_etags(header) if _IF_MATCH.fullmatch(header) else []
     if not tags:
         raise BadRequest(
             'If-Match holds entity tags in double quotes, such as "3", or is a single *.', field="If-Match"
