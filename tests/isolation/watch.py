@@ -72,7 +72,7 @@ def contents(tenant: Tenant) -> Contents:
         {name: column for name, column in tenant_tables().items() if name not in _NOT_OURS},
     )
     personal = _union(
-        "SELECT false, {name} || (to_jsonb(t) - 'last_used_at' - 'workspace_id')::text FROM {table} t "
+        "SELECT false, {name} || (to_jsonb(t) - 'last_used_at' - 'seen_at' - 'workspace_id')::text FROM {table} t "
         "WHERE {column} = %(person)s",
         personal_tables(),
     )
