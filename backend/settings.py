@@ -60,6 +60,7 @@ RATE_WORKSPACE_PER_MIN = env.int("RATE_WORKSPACE_PER_MIN", 30_000)
 UPLOAD_EXPIRES_S = env.int("UPLOAD_EXPIRES_S", 3600)
 TICKET_EXPIRES_S = env.int("TICKET_EXPIRES_S", 60)
 TOKEN_MAX_DAYS = env.int("TOKEN_MAX_DAYS", 90)
+INVITATION_EXPIRES_DAYS = env.int("INVITATION_EXPIRES_DAYS", 7)
 COLLAB_MAX_UPDATE_BYTES = env.int("COLLAB_MAX_UPDATE_BYTES", 5 * 1024 * 1024)
 COLLAB_MAX_DOCUMENT_BYTES = env.int("COLLAB_MAX_DOCUMENT_BYTES", 50 * 1024 * 1024)
 COLLAB_GRANT_REFRESH_S = env.float("COLLAB_GRANT_REFRESH_S", 5.0)
@@ -163,6 +164,7 @@ DATABASE_ROUTERS = ["backend.core.routers.OwnerMigrates"]
 # --- sign-in
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FORM_CLASS = "backend.workspaces.accounts.SignUpForm"
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -176,6 +178,13 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _site.scheme == "https"
 CSRF_FAILURE_VIEW = "backend.api.problems.csrf_failure"
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST = env.str("EMAIL_HOST", "")  # unset: no letters leave the house
+EMAIL_PORT = env.int("EMAIL_PORT", 587)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", True)
+EMAIL_TIMEOUT = 5
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", f"Atelier <studio@{_site.hostname}>")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": VALKEY_URL}}
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 

@@ -1,6 +1,18 @@
 """Puts the routers together under /api/v1. Each is named here once."""
 
-from backend.api import assets, auth, jobs, people, problems, projects, sessions, suggestions, tokens
+from backend.api import (
+    assets,
+    auth,
+    invitations,
+    jobs,
+    people,
+    problems,
+    projects,
+    sessions,
+    suggestions,
+    tokens,
+    workspaces,
+)
 from backend.api.contract import AtelierAPI
 from backend.api.json_body import JsonBody
 
@@ -13,5 +25,5 @@ api = AtelierAPI(
     parser=JsonBody(),
 )
 problems.register(api)
-for room in (people, tokens, sessions, projects, assets, jobs, suggestions):
+for room in (people, workspaces, invitations, tokens, sessions, projects, assets, jobs, suggestions):
     api.add_router("", room.router)

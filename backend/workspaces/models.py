@@ -1,4 +1,4 @@
-"""People with their sessions and API tokens, workspaces, and who is a member of which."""
+"""People with their sessions and API tokens; workspaces, who is a member of which, and who is invited."""
 
 from typing import ClassVar
 
@@ -40,6 +40,7 @@ class Workspace(models.Model):
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     name = models.TextField()
+    version = models.IntegerField(default=1)
     created_at = models.DateTimeField(db_default=Now())
 
 
@@ -48,6 +49,7 @@ class Member(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="members")
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
     role = models.TextField(choices=Role)
+    version = models.IntegerField(default=1)
     joined_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -84,3 +86,33 @@ class Session(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(db_index=True)
+
+
+class Invitation(models.Model):
+    """Lets one address in, once. `digest` is the SHA-256 of the link's secret."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    email = models.EmailField()
+    role = models.TextField(choices=Role)
+    digest = models.BinaryField(max_length=32, unique=True)
+    invited_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "email"],
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="invitation_open_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__in=[role for role in Role.values if role != Role.OWNER]),
+                name="invitation_role",
+            ),
+        ]
+        indexes = [models.Index(fields=["workspace", "created_at"], name="invitation_workspace_time")]

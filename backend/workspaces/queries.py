@@ -71,11 +71,21 @@ def check_right(person_id: uuid.UUID, workspace_id: uuid.UUID, act: Act) -> Role
     return role
 
 
-def access_workspace(person_id: uuid.UUID, workspace_id: uuid.UUID, act: Act) -> Workspace:
+def access_workspace(person_id: uuid.UUID, workspace_id: uuid.UUID, act: Act, *, lock: bool = False) -> Workspace:
     """The workspace, with the open transaction bound to it. Raises as `check_right`."""
     check_right(person_id, workspace_id, act)
     tenancy.enter_workspace(workspace_id)
-    return Workspace.objects.get(pk=workspace_id)
+    rows = Workspace.objects.select_for_update(of=("self",)) if lock else Workspace.objects
+    return rows.get(pk=workspace_id)
+
+
+def access_member(workspace: Workspace, person_id: uuid.UUID, *, lock: bool = False) -> Member:
+    """One member of a workspace that was accessed. Raises NotFound."""
+    rows = Member.objects.select_for_update(of=("self",)) if lock else Member.objects
+    member = rows.filter(workspace=workspace, person_id=person_id).select_related("person").first()
+    if member is None:
+        raise NotFound("This person is not a member.")
+    return member
 
 
 def members(workspace: Workspace, ask: Ask) -> Page[Member]:

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from backend.core import events, ids, tenancy, valkey
 from backend.core.errors import Conflict, Forbidden, NotFound
 from backend.workspaces.models import Member, Person, Workspace
-from backend.workspaces.queries import person_by_email
+from backend.workspaces.queries import access_member, person_by_email
 from backend.workspaces.rights import Role
 
 log = structlog.get_logger()
@@ -51,6 +51,7 @@ def create_workspace(*, name: str, owner: Person) -> Workspace:
     tenancy.enter_as_newcomer(workspace.id)
     workspace.save(force_insert=True)
     Member.objects.create(workspace=workspace, person=owner, role=Role.OWNER)
+    _record("workspace.created", workspace.id, owner.id, {})
     return workspace
 
 
@@ -66,20 +67,56 @@ def add_member(workspace: Workspace, *, email: str, role: Role, by: uuid.UUID) -
             member = Member.objects.create(workspace=workspace, person=person, role=role)
     except IntegrityError as exc:
         raise Conflict("This person is a member already.", field="email") from exc
-    _record("member.added", workspace, person.id, by)
+    record_member("member.added", workspace.id, person.id, by)
     return member
 
 
+def set_role(member: Member, role: Role, *, by: uuid.UUID) -> None:
+    """Needs the right MANAGE and the member locked, by the caller. Open sockets follow within a second."""
+    if Role.OWNER in (member.role, role):
+        raise Forbidden("The owner's role changes only when the workspace is handed over.")
+    member.role = role
+    member.version += 1
+    member.save(update_fields=["role", "version"])
+    record_member("member.role_changed", member.workspace_id, member.person_id, by, role=role)
+    tell_access_changed(member.workspace_id, person_id=member.person_id)
+
+
 def remove_member(workspace: Workspace, person_id: uuid.UUID, *, by: uuid.UUID) -> None:
-    """Needs the right MANAGE, shown by the caller. Open sockets and streams of the person end within a second."""
-    member = Member.objects.select_for_update().filter(workspace=workspace, person_id=person_id).first()
-    if member is None:
-        raise NotFound("This person is not a member.")
+    """Needs the right MANAGE, shown by the caller, unless it is oneself who leaves.
+
+    Open sockets and streams of the person end within a second.
+    """
+    member = access_member(workspace, person_id, lock=True)
     if member.role == Role.OWNER:
-        raise Forbidden("The owner can't be removed.")
+        raise Forbidden("The owner can't leave. Hand the workspace over first.")
     member.delete()
-    _record("member.removed", workspace, person_id, by)
+    record_member("member.removed", workspace.id, person_id, by)
     tell_access_changed(workspace.id, person_id=person_id)
+
+
+def rename_workspace(workspace: Workspace, *, name: str, by: uuid.UUID) -> None:
+    """Needs the right MANAGE and the workspace locked, by the caller."""
+    workspace.name = name.strip()
+    workspace.version += 1
+    workspace.save(update_fields=["name", "version"])
+    _record("workspace.renamed", workspace.id, by, {})
+
+
+def hand_over(workspace: Workspace, person_id: uuid.UUID, *, by: uuid.UUID) -> Member:
+    """Make another member the owner; who was it becomes an admin. Needs the right OWN, shown by the caller."""
+    owner, heir = access_member(workspace, by, lock=True), access_member(workspace, person_id, lock=True)
+    if owner.role != Role.OWNER:
+        raise Forbidden("Somebody else owns this workspace by now.")
+    if heir.pk == owner.pk:
+        return owner
+    for member, role in ((owner, Role.ADMIN), (heir, Role.OWNER)):
+        member.role = role
+        member.version += 1
+        member.save(update_fields=["role", "version"])
+    record_member("workspace.handed_over", workspace.id, person_id, by)
+    tell_access_changed(workspace.id)
+    return heir
 
 
 def tell_access_changed(
@@ -109,11 +146,10 @@ def tell_access_changed(
     transaction.on_commit(send)
 
 
-def _record(kind: str, workspace: Workspace, person_id: uuid.UUID, by: uuid.UUID) -> None:
-    events.record(
-        kind,
-        workspace_id=workspace.id,
-        resource=ids.show("wsp", workspace.id),
-        person_id=by,
-        data={"person_id": ids.show("per", person_id)},
-    )
+def record_member(kind: str, workspace_id: uuid.UUID, person_id: uuid.UUID, by: uuid.UUID, **more: str) -> None:
+    """The event of something that was done to a member."""
+    _record(kind, workspace_id, by, {"person_id": ids.show("per", person_id), **more})
+
+
+def _record(kind: str, workspace_id: uuid.UUID, by: uuid.UUID, data: dict[str, object]) -> None:
+    events.record(kind, workspace_id=workspace_id, resource=ids.show("wsp", workspace_id), person_id=by, data=data)

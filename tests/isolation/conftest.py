@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from backend.core import tenancy
 from backend.workspaces import tokens
-from backend.workspaces.models import ApiToken, Person
+from backend.workspaces.models import ApiToken, Member, Person
 from backend.workspaces.rights import SCOPES, Act, Role
 from tests.conftest import Stack
 from tests.isolation.tenants import Tenant, make_person, make_tenant, mark
@@ -60,7 +60,15 @@ class World:
     def workspaces_of(self, caller: Caller) -> list[uuid.UUID]:
         """Of which the caller's person is a member."""
         tenants = (self.lively, self.quiet, self.away, self.beyond)
-        return [tenant.workspace.id for tenant in tenants if caller.person in tenant.people.values()]
+        mine = [tenant.workspace.id for tenant in tenants if caller.person in tenant.people.values()]
+        return mine if caller.person is None else mine + _founded_by(caller.person, besides=tenants)
+
+
+def _founded_by(person: Person, *, besides: tuple[Tenant, ...]) -> list[uuid.UUID]:
+    """The workspaces that the person came to have on the walk."""
+    with tenancy.acting(person_id=person.id):
+        rows = Member.objects.filter(person=person).exclude(workspace__in=[tenant.workspace for tenant in besides])
+        return list(rows.values_list("workspace_id", flat=True))
 
 
 def signed_in(person: Person, *, ended: bool = False) -> Client:

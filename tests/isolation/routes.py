@@ -14,7 +14,21 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from ninja.operation import PathView
 
 from backend.workspaces.rights import Act
-from tests.isolation.tenants import SHA256, Maker, a_guest, a_job, a_newcomer, a_session, a_token, an_edit, an_upload
+from tests.isolation.tenants import (
+    SHA256,
+    Maker,
+    a_guest,
+    a_job,
+    a_letter,
+    a_newcomer,
+    a_session,
+    a_token,
+    a_workspace,
+    an_edit,
+    an_invitation,
+    an_upload,
+    the_editor,
+)
 
 Things = dict[str, str]
 
@@ -24,6 +38,7 @@ class Door(Enum):
 
     PUBLIC = "anybody"
     SIGNED_IN = "somebody"
+    ADDRESSEE = "whom a letter is for: none of the callers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,7 @@ class Need:
     fresh: dict[str, Maker] = field(default_factory=dict)
     others: Act | int | None = None
     session: bool = False
+    founds: bool = False  # something new of their own, which is seen at once
 
 
 NEEDS: dict[str, Need] = {
@@ -69,7 +85,24 @@ NEEDS: dict[str, Need] = {
     "end_session": Need(Door.SIGNED_IN, fresh={"session_id": a_session}, others=404, session=True),
     "end_other_sessions": Need(Door.SIGNED_IN, session=True),
     "list_tasks": Need(Door.SIGNED_IN),
+    "create_workspace": Need(Door.SIGNED_IN, body=lambda it: {"name": "Harbour"}, session=True, founds=True),
+    "get_workspace": Need(Act.READ),
+    "rename_workspace": Need(Act.MANAGE, body=lambda it: {"name": "Harbour"}, fresh={"workspace_id": a_workspace}),
+    "hand_over_workspace": Need(
+        Act.OWN,
+        body=lambda it: {"person_id": it["editor_id"]},
+        fresh={"workspace_id": a_workspace, "editor_id": the_editor},
+        session=True,
+    ),
+    "invite": Need(Act.MANAGE, body=lambda it: {"email": it["email"]}, fresh={"email": a_newcomer}),
+    "list_invitations": Need(Act.MANAGE),
+    "send_invitation_again": Need(Act.MANAGE, fresh={"invitation_id": an_invitation}),
+    "revoke_invitation": Need(Act.MANAGE, fresh={"invitation_id": an_invitation}),
+    "read_invitation": Need(Door.PUBLIC, fresh={"secret": a_letter}),
+    "accept_invitation": Need(Door.ADDRESSEE, fresh={"secret": a_letter}, session=True),
     "list_members": Need(Act.READ),
+    "get_member": Need(Act.READ),
+    "set_role": Need(Act.MANAGE, body=lambda it: {"role": "editor"}, fresh={"person_id": a_guest}),
     "add_member": Need(
         Act.MANAGE, body=lambda it: {"email": it["email"], "role": "viewer"}, fresh={"email": a_newcomer}
     ),
@@ -163,7 +196,7 @@ PAGES: dict[str, str] = {
     "metrics": "/metrics",
     "demo/sign-in/<str:token>": "/demo/sign-in/forged",
     "sw.js": "/sw.js",
-    r"^(?:sign-in|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$": "/p/{project_id}",
+    r"^(?:sign-in|account|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$": "/p/{project_id}",
     r"^_allauth/browser/v1/(?:account/phone|auth/phone/verify(?:/resend)?)$": "/_allauth/browser/v1/account/phone",
     "_allauth/browser/v1/config": "/_allauth/browser/v1/config",
     "_allauth/browser/v1/auth/session": "/_allauth/browser/v1/auth/session",

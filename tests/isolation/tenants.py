@@ -20,7 +20,7 @@ from backend.core import ids, tenancy
 from backend.generations.models import Job
 from backend.projects.models import Document, DocumentKind, Project
 from backend.workspaces import tokens
-from backend.workspaces.models import Member, Person, Session, Workspace
+from backend.workspaces.models import Invitation, Member, Person, Session, Workspace
 from backend.workspaces.rights import Act, Role
 from backend.workspaces.services import create_person
 from collab import edits
@@ -176,6 +176,43 @@ def a_guest(tenant: Tenant, by: Person) -> str:
     return ids.show("per", person.id)
 
 
+def a_workspace(tenant: Tenant, by: Person) -> str:
+    """One more, with the tenant's people in their roles."""
+    workspace = Workspace(id=ids.new_id(), name=f"Annex {tenant.mark}")
+    with tenancy.acting(workspace_id=workspace.id):
+        workspace.save(force_insert=True)
+        Member.objects.bulk_create(Member(workspace=workspace, person=p, role=r) for r, p in tenant.people.items())
+    return ids.show("wsp", workspace.id)
+
+
+def the_editor(tenant: Tenant, by: Person) -> str:
+    return ids.show("per", tenant.people.get(Role.EDITOR, tenant.owner).id)
+
+
+def _invite(tenant: Tenant, by: Person) -> tuple[str, Invitation]:
+    secret = uuid.uuid4().hex
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        row = Invitation.objects.create(
+            workspace=tenant.workspace,
+            email=f"{secret}@test.invalid",
+            role=Role.VIEWER,
+            digest=tokens.digest(secret),
+            invited_by=by,
+            expires_at=timezone.now() + FAR,
+        )
+    return secret, row
+
+
+def an_invitation(tenant: Tenant, by: Person) -> str:
+    """Of somebody who has no account."""
+    return ids.show("inv", _invite(tenant, by)[1].id)
+
+
+def a_letter(tenant: Tenant, by: Person) -> str:
+    """The secret of an invitation's link."""
+    return _invite(tenant, by)[0]
+
+
 def a_token(tenant: Tenant, by: Person) -> str:
     """Of `by`, for every workspace of theirs."""
     with tenancy.acting(person_id=by.id):
@@ -206,4 +243,6 @@ FIRST: dict[str, Maker] = {
     "person_id": a_guest,
     "token_id": a_token,
     "session_id": a_session,
+    "invitation_id": an_invitation,
+    "secret": a_letter,
 }

@@ -36,6 +36,7 @@ APP = {
     "projects_ticket": RW,
     "recommendations_part": "SELECT",
     "workspaces_apitoken": RW,
+    "workspaces_invitation": RW,
     "workspaces_member": RW,
     "workspaces_person": RW,
     "workspaces_session": RW,
@@ -76,11 +77,14 @@ POLICIES = {
     ("workspaces_session", "own"),  # one's own sessions
     ("workspaces_session", "bearer"),  # whoever shows a session's key sees its row
     ("workspaces_session", "look_up"),  # the tables' owner, for `app_use_session`
+    ("workspaces_invitation", "look_up"),  # the tables' owner, for `app_find_invitation`
+    ("workspaces_workspace", "look_up"),  # the same
     ("workspaces_member", "own"),  # one's own memberships
 }
 # Functions that run as the tables' owner, whoever calls them.
 DEFINERS = [
     "app_drop_expired_sessions",  # and nothing else
+    "app_find_invitation",  # what a link tells, by the digest of its secret
     "app_use_session",  # the one session with the digest of the key that was shown
     "app_use_token",  # the one token with the digest that was shown
 ]

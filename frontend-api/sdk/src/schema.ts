@@ -55,14 +55,181 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Get Member */
+        get: operations["get_member"];
         put?: never;
         post?: never;
         /**
          * Remove Member
-         * @description Take somebody's membership away. Their open sockets and streams end within a second.
+         * @description Take somebody's membership away, or leave oneself. Open sockets and streams of the person end within a second.
          */
         delete: operations["remove_member"];
+        options?: never;
+        head?: never;
+        /**
+         * Set Role
+         * @description Change what a member may do. Their open sockets follow within a second, without a new connection.
+         */
+        patch: operations["set_role"];
+        trace?: never;
+    };
+    "/api/v1/workspaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Workspace
+         * @description Found a workspace and own it.
+         */
+        post: operations["create_workspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Workspace */
+        get: operations["get_workspace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Rename Workspace */
+        patch: operations["rename_workspace"];
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/hand-over": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hand Over Workspace
+         * @description Make another member the owner. Who hands it over stays as an admin.
+         */
+        post: operations["hand_over_workspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Invitations
+         * @description The invitations that nobody has accepted yet; never their links.
+         */
+        get: operations["list_invitations"];
+        put?: never;
+        /**
+         * Invite
+         * @description Invite an address, whether or not anybody here signs in with it.
+         */
+        post: operations["invite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/invitations/{invitation_id}/send": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send Invitation Again
+         * @description Make a new link for the invitation, good for the whole time again. The old link is none any more.
+         */
+        post: operations["send_invitation_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/invitations/{invitation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Invitation
+         * @description Take an invitation back: its link lets nobody in any more.
+         */
+        delete: operations["revoke_invitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{secret}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Invitation
+         * @description What a link invites to. For whoever has the link, signed in or not; 410 says why it is not good any more.
+         */
+        get: operations["read_invitation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{secret}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept Invitation
+         * @description Join the workspace. Who is a member already keeps their role; accepting again answers the same.
+         */
+        post: operations["accept_invitation"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -667,6 +834,191 @@ export interface components {
              * @enum {string}
              */
             role: "admin" | "editor" | "commenter" | "viewer";
+        };
+        /** RoleIn */
+        RoleIn: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "admin" | "editor" | "commenter" | "viewer";
+        };
+        /** WorkspaceOut */
+        WorkspaceOut: {
+            /**
+             * Id
+             * @example wsp_01m88w2n4qeerszgh84bzknfkf
+             */
+            id: string;
+            /**
+             * Name
+             * @example Night Market
+             */
+            name: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_at: string;
+        };
+        /** WorkspaceIn */
+        WorkspaceIn: {
+            /**
+             * Name
+             * @example Night Market
+             */
+            name: string;
+        };
+        /** HandOverIn */
+        HandOverIn: {
+            /**
+             * Person Id
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            person_id: string;
+        };
+        /** LetterOut */
+        LetterOut: {
+            /**
+             * Id
+             * @example inv_01m88w2n4qeerszgh84bzknfkf
+             */
+            id: string;
+            /**
+             * Email
+             * @example ada@example.org
+             */
+            email: string;
+            role: components["schemas"]["Role"];
+            invited_by: components["schemas"]["PersonOut"];
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            expires_at: string;
+            /**
+             * Link
+             * @description Shown this once: hand it on, for nobody else can.
+             */
+            link: string;
+            /**
+             * Mailed
+             * @description Whether the studio also mails it.
+             */
+            mailed: boolean;
+        };
+        /** InvitationIn */
+        InvitationIn: {
+            /**
+             * Email
+             * @example cy@example.org
+             */
+            email: string;
+            /**
+             * Role
+             * @default editor
+             * @enum {string}
+             */
+            role: "admin" | "editor" | "commenter" | "viewer";
+        };
+        /** InvitationQuery */
+        InvitationQuery: {
+            /**
+             * Limit
+             * @description How many at most.
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
+            cursor?: string | null;
+            /**
+             * Sort
+             * @default -created_at
+             * @enum {string}
+             */
+            sort: "created_at" | "-created_at";
+            /** Role */
+            role?: ("admin" | "editor" | "commenter" | "viewer") | null;
+        };
+        /** InvitationOut */
+        InvitationOut: {
+            /**
+             * Id
+             * @example inv_01m88w2n4qeerszgh84bzknfkf
+             */
+            id: string;
+            /**
+             * Email
+             * @example ada@example.org
+             */
+            email: string;
+            role: components["schemas"]["Role"];
+            invited_by: components["schemas"]["PersonOut"];
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            expires_at: string;
+        };
+        /** PageOf[InvitationOut] */
+        PageOf_InvitationOut_: {
+            /** Items */
+            items: components["schemas"]["InvitationOut"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` to get the next page; null on the last.
+             */
+            next_cursor?: string | null;
+        };
+        /** FoundOut */
+        FoundOut: {
+            /** Workspace Name */
+            workspace_name: string;
+            /**
+             * Invited By
+             * @description The name of who sent it.
+             */
+            invited_by: string;
+            /**
+             * Email
+             * @description The address that it is for.
+             * @example ada@example.org
+             */
+            email: string;
+            role: components["schemas"]["Role"];
+            /**
+             * Expires At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            expires_at: string;
+        };
+        /** JoinedOut */
+        JoinedOut: {
+            /**
+             * Workspace Id
+             * @example wsp_01m88w2n4qeerszgh84bzknfkf
+             */
+            workspace_id: string;
+            role: components["schemas"]["Role"];
         };
         /** TokenMadeOut */
         TokenMadeOut: {
@@ -1819,6 +2171,48 @@ export interface components {
                 } & components["schemas"]["Problem"];
             };
         };
+        /** @description `invitation_revoked`: This invitation was taken back; `invitation_used`: This invitation was used already. */
+        "410.invitation_revoked.invitation_used": {
+            headers: {
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /** @enum {unknown} */
+                    code?: "invitation_revoked" | "invitation_used";
+                } & components["schemas"]["Problem"];
+            };
+        };
+        /** @description `invitation_expired`: This invitation has expired; `invitation_revoked`: This invitation was taken back; `invitation_used`: This invitation was used already. */
+        "410.invitation_expired.invitation_revoked.invitation_used": {
+            headers: {
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /** @enum {unknown} */
+                    code?: "invitation_expired" | "invitation_revoked" | "invitation_used";
+                } & components["schemas"]["Problem"];
+            };
+        };
+        /** @description `forbidden`: Your role does not allow this; `invited_somebody_else`: This invitation is for another address. */
+        "403.forbidden.invited_somebody_else": {
+            headers: {
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /** @enum {unknown} */
+                    code?: "forbidden" | "invited_somebody_else";
+                } & components["schemas"]["Problem"];
+            };
+        };
         /** @description `too_large`: This is larger than the limit; `upload_too_large`: The file is larger than the limit. */
         "413.too_large.upload_too_large": {
             headers: {
@@ -2181,6 +2575,56 @@ export interface operations {
             503: components["responses"]["503.part_unavailable"];
         };
     };
+    get_member: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                workspace_id: string;
+                person_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberOut"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
     remove_member: {
         parameters: {
             query?: never;
@@ -2207,6 +2651,518 @@ export interface operations {
             403: components["responses"]["403.forbidden"];
             404: components["responses"]["404.not_found"];
             422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    set_role: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The ETag of what you read, so that you don't undo somebody else's change; `*` for any.
+                 * @example "3"
+                 */
+                "If-Match": string;
+            };
+            path: {
+                workspace_id: string;
+                person_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            412: components["responses"]["412.precondition_failed"];
+            413: components["responses"]["413.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.invalid_input"];
+            428: components["responses"]["428.precondition_required"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    create_workspace: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Send the request again under the same key, and it has one effect and the same answer for a day.
+                 * @example 01m88w2n-4vew
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkspaceIn"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkspaceOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            408: components["responses"]["408.request_timeout"];
+            409: components["responses"]["409.conflict.request_in_progress"];
+            413: components["responses"]["413.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.idempotency_key_reused.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    get_workspace: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkspaceOut"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    rename_workspace: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The ETag of what you read, so that you don't undo somebody else's change; `*` for any.
+                 * @example "3"
+                 */
+                "If-Match": string;
+            };
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkspaceIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkspaceOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            412: components["responses"]["412.precondition_failed"];
+            413: components["responses"]["413.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.invalid_input"];
+            428: components["responses"]["428.precondition_required"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    hand_over_workspace: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Send the request again under the same key, and it has one effect and the same answer for a day.
+                 * @example 01m88w2n-4vew
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandOverIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            409: components["responses"]["409.conflict.request_in_progress"];
+            413: components["responses"]["413.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.idempotency_key_reused.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    list_invitations: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
+                cursor?: string | null;
+                sort?: "created_at" | "-created_at";
+                role?: ("admin" | "editor" | "commenter" | "viewer") | null;
+            };
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_InvitationOut_"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    invite: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Send the request again under the same key, and it has one effect and the same answer for a day.
+                 * @example 01m88w2n-4vew
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvitationIn"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LetterOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            409: components["responses"]["409.conflict.request_in_progress"];
+            413: components["responses"]["413.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.idempotency_key_reused.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    send_invitation_again: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Send the request again under the same key, and it has one effect and the same answer for a day.
+                 * @example 01m88w2n-4vew
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                workspace_id: string;
+                invitation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LetterOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            409: components["responses"]["409.conflict.request_in_progress"];
+            410: components["responses"]["410.invitation_revoked.invitation_used"];
+            422: components["responses"]["422.idempotency_key_reused.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    revoke_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                invitation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            410: components["responses"]["410.invitation_revoked.invitation_used"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    read_invitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description The last part of the invitation's link. */
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundOut"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            410: components["responses"]["410.invitation_expired.invitation_revoked.invitation_used"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    accept_invitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Send the request again under the same key, and it has one effect and the same answer for a day.
+                 * @example 01m88w2n-4vew
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The last part of the invitation's link. */
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinedOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden.invited_somebody_else"];
+            404: components["responses"]["404.not_found"];
+            409: components["responses"]["409.conflict.request_in_progress"];
+            410: components["responses"]["410.invitation_expired.invitation_revoked.invitation_used"];
+            422: components["responses"]["422.idempotency_key_reused.invalid_input"];
             429: components["responses"]["429.rate_limited"];
             431: components["responses"]["431.headers_too_large"];
             503: components["responses"]["503.part_unavailable"];

@@ -64,7 +64,7 @@ def test_the_owner_removes_and_adds_a_member(api: Any, studio: Any) -> None:
 
 def test_an_editor_can_not_remove(api: Any, studio: Any) -> None:
     """403 for a member whose role does not allow it."""
-    answer = api(studio.bo).delete(f"/api/v1/workspaces/{studio.workspace_id}/members/{studio.bo_id}")
+    answer = api(studio.bo).delete(f"/api/v1/workspaces/{studio.workspace_id}/members/{studio.ada_id}")
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 

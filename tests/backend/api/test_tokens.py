@@ -129,6 +129,12 @@ def test_a_token_makes_and_revokes_no_token(token: Any, studio: Any) -> None:
     assert robot.get(MINE).status_code == 403
 
 
+def test_a_token_leaves_no_workspace(token: Any, studio: Any) -> None:
+    """Bo may leave, but a program of his that only reads may not do it for him."""
+    answer = token(studio.bo).delete(f"/api/v1/workspaces/{studio.workspace_id}/members/{studio.bo_id}")
+    assert answer.status_code == 403
+
+
 def test_a_revoked_token_is_refused(api: Any, studio: Any) -> None:
     """At once, also beside a session that is good: who shows a token is judged by it."""
     ada = api(studio.ada)
