@@ -16,6 +16,7 @@ from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backend.api.problems import as_body
+from backend.core import metrics
 from backend.core.errors import AppError, BadRequest, HeadersTooLarge, RequestTimeout
 
 GRACE_S = 2  # for what is under way when the process is told to stop
@@ -78,6 +79,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _refuse(self, refusal: AppError) -> None:
         if self.transport.is_closing():
             return
+        metrics.HTTP_REFUSED.labels(refusal.code).inc()
         body = json.dumps(as_body(refusal)).encode()
         head = (
             f"HTTP/1.1 {refusal.status} {refusal.title}\r\ncontent-type: application/problem+json\r\n"

@@ -240,8 +240,10 @@ class Hub:
 
     async def _tick(self) -> None:
         while not self.closing:  # asgiref may swallow a cancellation
+            slept_at = time.monotonic()
             await asyncio.sleep(TICK_S)
             now = time.monotonic()
+            metrics.LOOP_LAG.observe(max(0.0, now - slept_at - TICK_S))
             for document in list(self._documents.values()):
                 document.tick()
                 for seat in document.seats:

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from backend.api.problems import as_body
+from backend.core import metrics
 from backend.core.errors import AppError, BadRequest, HeadersTooLarge, RequestTimeout, TooLarge
 
 log = structlog.get_logger()
@@ -36,6 +37,7 @@ def gate(application: Application) -> Application:
             _check(scope)
             body = await _read(receive)
         except AppError as refusal:
+            metrics.HTTP_REFUSED.labels(refusal.code).inc()
             log.info("http.refused", code=refusal.code)
             await _refuse(refusal, send)
             await _drain(receive)

@@ -128,6 +128,7 @@ def _ask(keys: list[str], quotas: list[int]) -> list[int] | None:
     """What is left, or None while Valkey is away."""
     global _rests_until
     if time.monotonic() < _rests_until:
+        metrics.RATE_LIMIT_OPEN.inc()
         return None
     try:
         answer: list[int] = _script()(keys=keys, args=quotas)

@@ -90,6 +90,9 @@ HTTP_DURATION = _histogram(
 )
 HTTP_IN_FLIGHT = _gauge("atelier_http_requests_in_flight", "Requests that are being answered now.")
 HTTP_SERVER_ERRORS = _counter("atelier_http_server_errors_total", "Answers of 500 or above.")
+HTTP_REFUSED = _counter(
+    "atelier_http_refused_total", "Requests that were refused before they were routed, by the error's code.", "code"
+)
 PART_AWAY = _counter(
     "atelier_part_unavailable_answers_total", "Answers that said that a part (database, s3, …) is away.", "part"
 )
@@ -101,6 +104,10 @@ RATE_LIMIT_OPEN = _counter(
     "atelier_rate_limit_failed_open_total", "Requests let through uncounted because Valkey was away: raise an alarm."
 )
 STREAMS_OPEN = _gauge("atelier_streams_open", "Server-sent event streams that are open.")
+
+LOOP_LAG = _histogram(
+    "atelier_event_loop_lag_seconds", "How late the web's event loop came back to a task that slept for a second."
+)
 
 # --- parts
 POOL_CONNECTIONS = _gauge(

@@ -22,16 +22,17 @@ class TraceMiddleware:
             trace.continued(request.headers.get("traceparent"), "HTTP", kind="server") as traceparent,
             metrics.HTTP_IN_FLIGHT.track_inprogress(),
         ):
+            method = request.method  # as it was asked: a HEAD is answered as a GET
             response = self.get_response(request)
             response["traceresponse"] = traceparent
-            self._tell(request, response, time.perf_counter() - began)
+            self._tell(method or "", request, response, time.perf_counter() - began)
             return response
 
-    def _tell(self, request: HttpRequest, response: HttpResponse, duration_s: float) -> None:
+    def _tell(self, method: str, request: HttpRequest, response: HttpResponse, duration_s: float) -> None:
         match = request.resolver_match
         route, status = match.route if match else "", response.status_code
-        # A stranger may send any method: as a label each would be a series that stays for ever.
-        method = request.method if request.method in METHODS else "other"
+        if method not in METHODS:  # a stranger may send any: as a label each would be a series that stays for ever
+            method = "other"
         metrics.HTTP_DURATION.labels(method, route, status).observe(duration_s)
         if status >= 500:
             metrics.HTTP_SERVER_ERRORS.inc()
@@ -42,6 +43,4 @@ class TraceMiddleware:
                 "http.response.status_code": status,
             }
             trace.note(f"{method} {route}", **seen)
-        log.info(
-            "http.request", method=request.method, route=route, status=status, duration_ms=round(1000 * duration_s, 1)
-        )
+        log.info("http.request", method=method, route=route, status=status, duration_ms=round(1000 * duration_s, 1))

@@ -20,6 +20,7 @@ ELSEWHERE = frozenset({"ATELIER_PORT", "ATELIER_PART", "ATELIER_TEST_VAR", "ATEL
 OTHERS = ("OTEL_",)
 OURS = ("ATELIER_", "COLLAB_")
 ALIKE = 0.85
+RATES = ("RATE_PERSON_PER_MIN", "RATE_TOKEN_PER_MIN", "RATE_WORKSPACE_PER_MIN")
 WEEK_S = 7 * 24 * 3600
 GB = 1e9
 
@@ -83,6 +84,10 @@ def _public() -> Iterator[Finding]:
     if public and not is_public(store.hostname or ""):
         said = f"the site is public, but the store is at {store.hostname}"
         yield failure("settings.store", said, "Set S3_PUBLIC_URL to an address that browsers reach.")
+    unbounded = [name for name in RATES if getattr(settings, name) == 0]
+    if public and unbounded:
+        said = f"{', '.join(unbounded)} 0: nobody is held back"
+        yield warning("settings.rates", said, "Give them a bound: one person could keep all others waiting.")
     if "*" in settings.ALLOWED_HOSTS:
         said = "the web process answers to every host name"
         yield failure("settings.hosts", said, "Name in ATELIER_HOSTS those that are yours.")

@@ -220,3 +220,40 @@ async def test_co_editing_is_measured(stack: Stack, studio: Studio, ada: httpx.A
     async with asyncio.timeout(20):
         while of((await ada.get("/metrics")).text, **closes) <= of(before, **closes):  # noqa: ASYNC110 - in the web
             await asyncio.sleep(0.1)
+
+
+def test_what_is_refused_at_the_gate_is_counted(scraped: httpx.Client) -> None:
+    """It has no route, so it is counted by its code."""
+    before = scraped.get("/metrics").text
+    assert scraped.post("/api/v1/me", content=b"x" * 2_000_000).status_code == 413
+    assert scraped.get("/healthz", headers={"X-Long": "x" * 100_000}).status_code == 431
+    after = scraped.get("/metrics").text
+    for code in ("too_large", "headers_too_large"):
+        name = "atelier_http_refused_total"
+        assert of(after, name, code=code) == of(before, name, code=code) + 1
+
+
+def test_a_head_is_counted_as_such(scraped: httpx.Client) -> None:
+    """Though it is answered as a GET."""
+    name, wanted = "atelier_http_request_duration_seconds_count", {"method": "HEAD", "route": "api/v1/me"}
+    before = scraped.get("/metrics").text
+    scraped.head("/api/v1/me")
+    assert of(scraped.get("/metrics").text, name, **wanted) == of(before, name, **wanted) + 1
+
+
+def test_a_repeated_post_is_counted(studio: Studio, api: Callable[[Person], Client]) -> None:
+    """The second one is answered from what was kept."""
+    before = metrics.render()[0].decode()
+    for _ in range(2):
+        path = f"/api/v1/workspaces/{studio.workspace_id}/projects"
+        body, headers = {"name": "Once"}, {"Idempotency-Key": studio.project_id}
+        assert api(studio.ada).post(path, body, "application/json", headers=headers).status_code == 201
+    name = "atelier_http_idempotent_replays_total"
+    assert of(metrics.render()[0].decode(), name) == of(before, name) + 1
+
+
+def test_the_loop_tells_how_late_it_is(scraped: httpx.Client) -> None:
+    """Once a second."""
+    name = "atelier_event_loop_lag_seconds_count"
+    before = of(scraped.get("/metrics").text, name)
+    assert until(lambda: of(scraped.get("/metrics").text, name) > before)
