@@ -14,8 +14,9 @@ import psycopg
 import pytest
 from django.conf import LazySettings
 
+from backend import settings as settings_module
 from backend.core.leader import Connection, Leader
-from backend.embedded.plan import HOST
+from backend.embedded.plan import HOST, ROOT
 from backend.operations import broker, database, environment, findings, processes, store
 from backend.operations.findings import Finding
 from tests.backend.core.collector import collecting
@@ -273,3 +274,22 @@ def test_an_endpoint_that_answers_is_well(settings: LazySettings) -> None:
         settings.TRACES_ENDPOINT = f"{collector.url}/v1/traces"
         (found,) = processes.examine_traces()
     assert found.level == "ok"
+
+
+def test_a_typing_error_in_the_file_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """There each word is meant for us; and others may not read it, for it holds passwords."""
+    (tmp_path / ".env").write_text("JOB_LEASE=9\nLOG_LEVEL=INFO\nCOLOUR=red\n")
+    (tmp_path / ".env").chmod(0o644)
+    monkeypatch.setattr(settings_module, "ROOT", tmp_path)
+    found = {one.found: one.advice for one in environment.examine() if one.level == "warning"}
+    assert found["JOB_LEASE, in .env, is read by nobody"] == "Did you mean JOB_LEASE_S?"
+    assert "COLOUR, in .env, is read by nobody" in found
+    assert any("others on this machine may read it" in said for said in found)
+    assert not any("LOG_LEVEL" in said for said in found)
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    """What the doctor sends people to."""
+    readme = (ROOT / "README.md").read_text()
+    lacking = [name for name in settings_module.env.dump() if f"`{name}`" not in readme]
+    assert [name for name in lacking if not name.startswith("OTEL_")] == []
