@@ -38,6 +38,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
     broker_connection_timeout=2,
+    broker_transport="backend.core.broker:Transport",
     broker_transport_options={
         "visibility_timeout": 600,
         "socket_timeout": 5,
