@@ -18,13 +18,17 @@ from backend.embedded.plan import HOST, ROOT, Plan, accepts
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A process that is kept alive. `command` may first set up what the program needs; `opened` follows each start."""
+    """A process that is kept alive. `command` may first set up what the program needs; `opened` follows each start.
+
+    `broken`: whether it lives and will not work until it is started anew. False where it is slow, or in doubt.
+    """
 
     name: str
     command: Callable[[Plan], Command]
     ready: Callable[[Plan], bool]
     needs: tuple[str, ...] = ()
     opened: Callable[[Plan], None] | None = None
+    broken: Callable[[Plan], bool] | None = None
     stop: signal.Signals = signal.SIGTERM
     grace_s: float = 4.0
     dies_by: signal.Signals = signal.SIGKILL
@@ -101,9 +105,13 @@ STEPS: Sequence[Step] = (
 
 PARTS: Sequence[Part] = (
     # The slowest first. SIGKILL: asked kindly it waits 15 s for itself, and what it answered is in the kernel's hands.
-    Part("s3", seaweedfs.command, seaweedfs.ready, stop=signal.SIGKILL, port="s3", url="S3_ENDPOINT_URL"),
     Part(
-        "postgres", postgres.command, postgres.ready, opened=postgres.make_roles, port="postgres", url="DATABASE_URL",
+        "s3", seaweedfs.command, seaweedfs.ready, broken=seaweedfs.broken, stop=signal.SIGKILL,
+        port="s3", url="S3_ENDPOINT_URL",
+    ),
+    Part(
+        "postgres", postgres.command, postgres.ready, opened=postgres.make_roles, broken=postgres.broken,
+        port="postgres", url="DATABASE_URL",
         stop=signal.SIGINT, dies_by=signal.SIGINT,  # its fast shutdown: it hangs up on its clients
     ),
     Part("valkey", valkey.command, valkey.ready, port="valkey", url="VALKEY_URL", dies_by=signal.SIGTERM),

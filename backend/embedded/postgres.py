@@ -58,6 +58,24 @@ def ready(plan: Plan) -> bool:
     return True
 
 
+def broken(plan: Plan) -> bool:
+    """Whether it says that it starts or recovers, and nothing in it does so.
+
+    Seen of 18.6 when its disk failed: the process that recovered died, and the server waited for it for ever.
+    """
+    try:
+        psycopg.connect(plan.database_url("superuser", database="postgres"), connect_timeout=5).close()
+    except psycopg.Error as exc:
+        says_so = "recovery mode" in str(exc) or "starting up" in str(exc)
+    else:
+        return False
+    try:
+        server = psutil.Process(int((plan.var / "postgres" / "postmaster.pid").read_text().split()[0]))
+        return says_so and not any("startup" in " ".join(child.cmdline()) for child in server.children())
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return False
+
+
 def make_roles(plan: Plan) -> None:
     """Run `roles.sql`: the same file that the documentation gives for a PostgreSQL of one's own. Idempotent."""
     passwords = {f"ATELIER_{role.upper()}_PASSWORD": plan.passwords[role] for role in ("owner", "app", "system")}

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import psutil
 
@@ -25,6 +26,8 @@ STARTS_BEFORE_GIVING_UP = 3  # of a part that has never been ready
 BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 CALM_S = 20.0  # a part that lived as long begins its back-off anew
 POLL_S = 0.05
+LOOK_S = 3.0  # how often a part that lives is asked whether it is broken
+LOOKS_BEFORE_KILLING = 3  # that find it so, one after the other
 
 
 class Supervisor:
@@ -184,9 +187,22 @@ class _Keeper(threading.Thread):
         if self.part.opened:
             self.part.opened(plan)
         self._supervisor.mark_ready(self.part.name, time.monotonic() - began)
-        child.wait()
+        how = self._outlive(child)
         children.kill_session(child.pid)
-        return f"died (code {child.returncode})"
+        return how
+
+    def _outlive(self, child: subprocess.Popen[bytes]) -> str:
+        """Wait until it ends, or end it when it is broken for good; which of both."""
+        found = 0
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(LOOK_S)
+                return f"died (code {child.returncode})"
+            found = found + 1 if self.part.broken and self.part.broken(self._supervisor.plan) else 0
+            if found == LOOKS_BEFORE_KILLING:
+                child.kill()
+                child.wait()
+                return "was broken, and was ended"
 
     def stop(self) -> None:
         with self._lock:

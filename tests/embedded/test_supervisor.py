@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -75,6 +76,21 @@ def test_a_part_that_dies_is_started_again(plan: Plan, toy: Toy, number: signal.
         os.kill(first, number)
         assert until(lambda: pid_of(plan, "a") not in (0, first), timeout_s=5)
         assert until(lambda: any("a is back" in line for line in heard(supervisor)))
+
+
+def test_a_part_that_is_broken_is_started_anew(plan: Plan, toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that lives but says several times in turn that it can't work any more."""
+    monkeypatch.setattr("backend.embedded.supervisor.LOOK_S", 0.05)
+    mark = plan.var / "broken"
+    part = replace(toy("a", "ready(); time.sleep(60)"), broken=lambda plan: mark.exists())
+    with supervised(plan, [part]) as supervisor:
+        supervisor.start()
+        first = pid_of(plan, "a")
+        assert not until(lambda: pid_of(plan, "a") != first, timeout_s=0.5)
+        mark.touch()
+        assert until(lambda: any("was broken" in line for line in heard(supervisor)))
+        mark.unlink()
+        assert until(lambda: pid_of(plan, "a") not in (0, first))
 
 
 def test_a_part_that_never_gets_ready_stops_the_start(plan: Plan, toy: Toy) -> None:
