@@ -4,23 +4,24 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from environs import Env
 
 from backend.embedded import children, plan
-from backend.embedded.parts import PARTS
+from backend.embedded.parts import PARTS, Part
 from backend.embedded.plan import ROOT, StackError
 from backend.embedded.progress import Progress
 from backend.embedded.supervisor import Supervisor
 
 
-def run(*, without: list[str], port: int) -> int:
+def run(*, without: list[str], port: int, parts: Sequence[Part] = PARTS) -> int:
     """Start the stack and keep it until Ctrl-C or SIGTERM; the exit code."""
     var = _var()
     progress = Progress()
     with plan.held(var):
-        for name in children.clear_left_over(var, stops={part.name: part.dies_by for part in PARTS}):
+        for name in children.clear_left_over(var, stops={part.name: part.dies_by for part in parts}):
             progress.note(f"cleared {name}, left over from a run that was killed")
         plan.replace_taken_ports(var)
         found = plan.load(
@@ -33,7 +34,7 @@ def run(*, without: list[str], port: int) -> int:
             )
         found.write_settings()
         children.start_logs_anew(found)
-        return _keep(Supervisor(found, without=without, progress=progress))
+        return _keep(Supervisor(found, without=without, progress=progress, parts=parts))
 
 
 def _keep(supervisor: Supervisor) -> int:

@@ -30,6 +30,14 @@ CLIENTS = ROOT / "tests" / "contract"  # the stock co-editing clients, for tests
 UV = "uv==0.13.9"
 # By pip, and not in the lock: a resolver would lock a CUDA build, where this machine's pip may be pointed at a CPU one.
 TORCH = "torch==2.13.0"
+# Programs that tests use, and the Debian packages that hold them: a browser, and what faults are made with.
+DEBIAN = {
+    "chromium": "chromium",
+    "nft": "nftables",
+    "strace": "strace",
+    "mkfs.ext4": "e2fsprogs",
+    "cc": "gcc libc6-dev",
+}
 
 
 Purpose: TypeAlias = Literal["run", "smoke", "test"]
@@ -87,18 +95,18 @@ def steps(purpose: Purpose) -> list[Step]:
         packages = (CLIENTS / "package-lock.json",)
         lean = (*ci, "--ignore-scripts", "--omit=optional")
         found.append(Step("clients-npm", [lean], needs=("packages",), inputs=packages, folder=CLIENTS))
-    if dev and not shutil.which("chromium"):
-        found.append(_browser())
+    lacking = [package for program, names in DEBIAN.items() if not shutil.which(program) for package in names.split()]
+    if dev and lacking:
+        found.append(_debian(lacking))
     return found
 
 
-def _browser() -> Step:
+def _debian(packages: Sequence[str]) -> Step:
+    by_hand = "apt-get install " + " ".join(packages)
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise SystemExit(
-            "The browser tests need Chromium as `chromium` on the PATH. On Debian: apt-get install chromium"
-        )
-    install = ("apt-get", "install", "--yes", "--no-install-recommends", "-qq", "chromium")
-    return Step("chromium", [("apt-get", "update", "-qq"), install])
+        raise SystemExit(f"The tests need programs that are not on the PATH. On Debian: {by_hand}")
+    install = ("apt-get", "install", "--yes", "--no-install-recommends", "-qq", *packages)
+    return Step("debian", [("apt-get", "update", "-qq"), install])
 
 
 def _files(path: Path) -> list[Path]:

@@ -37,9 +37,10 @@ const plain = value => value instanceof Y.AbstractType ? value.toJSON() : value
 const commands = {
   open,
   reconnect: ({ params }) => {
+    const before = closes.length
     provider.params = params
     provider.connect()
-    return wait(() => provider.synced, 10000)
+    return wait(() => provider.synced || closes.length > before, 10000).then(() => provider.synced)
   },
   disconnect: () => provider.disconnect(),
   set: ({ map, key, value }) => { doc.getMap(map).set(key, value) },
