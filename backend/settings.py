@@ -78,6 +78,8 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 METRICS_HOST = env.str("METRICS_HOST", "127.0.0.1")
 METRICS_URLS = env.list("METRICS_URLS", [f"{ATELIER_URL}/metrics"])  # that `manage.py status` adds up
 TRACES_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", env.str("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
+if env.bool("OTEL_SDK_DISABLED", False):
+    TRACES_ENDPOINT = ""
 METRICS_PORT = env.int("METRICS_PORT", 0)  # of worker, relay and learner, each its own; 0: none. The web has /metrics
 
 # --- Django

@@ -81,7 +81,7 @@ def _recorder(service: str, processor: "BatchSpanProcessor") -> trace.Recorder:
 
         def __init__(self, measured: Measured) -> None:
             self._measured, own = measured, measured.get_span_context()
-            self.traceparent = f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}"
+            self.traceparent = f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags & 1:02x}"
 
         def rename(self, name: str) -> None:
             self._measured.update_name(name)

@@ -66,6 +66,13 @@ def is_public(host: str) -> bool:
         return "." in host and not host.endswith((".local", ".internal", ".localhost", ".lan", ".home.arpa", ".svc"))
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _public() -> Iterator[Finding]:
     site, store = urlsplit(settings.ATELIER_URL), urlsplit(settings.S3_PUBLIC_URL)
     public = is_public(site.hostname or "")
@@ -91,7 +98,7 @@ def _public() -> Iterator[Finding]:
     if "*" in settings.ALLOWED_HOSTS:
         said = "the web process answers to every host name"
         yield failure("settings.hosts", said, "Name in ATELIER_HOSTS those that are yours.")
-    if settings.METRICS_PORT and not ipaddress.ip_address(settings.METRICS_HOST).is_loopback:
+    if settings.METRICS_PORT and not _is_loopback(settings.METRICS_HOST):
         said = f"processes show metrics on {settings.METRICS_HOST}:{settings.METRICS_PORT} to whoever asks"
         yield warning("settings.metrics", said, "Let a firewall or NetworkPolicy admit Prometheus alone.")
     yield from _plain_connections()

@@ -51,6 +51,25 @@ def test_without_an_endpoint_nothing_is_imported() -> None:
     assert (done.stdout.strip(), done.returncode) == ("False", 0), done.stderr
 
 
+def test_the_standard_switch_turns_it_off() -> None:
+    """An endpoint that comes with the machine is not used then."""
+    done, _ = run_process(
+        BEGIN.format(spans=1), OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{HOST}:9", OTEL_SDK_DISABLED="true"
+    )
+    assert (done.stdout.strip(), done.returncode) == ("False", 0), done.stderr
+
+
+def test_what_the_sampler_leaves_out_is_carried_on_as_such() -> None:
+    """Nothing is sent, and whoever is asked next is told not to record either."""
+    code = BEGIN.format(spans=1).replace(
+        "print(any", "with trace.continued(None, 'act') as value:\n    sys.stderr.write(value)\nprint(any"
+    )
+    with collecting() as collector:
+        done, _ = run_process(code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_TRACES_SAMPLER="always_off")
+        assert collector.spans == []
+    assert re.search(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-00$", done.stderr)
+
+
 def test_what_waits_is_sent_at_the_end() -> None:
     """With the headers that the standard variable gives."""
     with collecting() as collector:

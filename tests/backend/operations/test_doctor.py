@@ -260,6 +260,13 @@ def test_a_part_of_the_stack_that_fell_is_named(stack: Stack, settings: LazySett
     assert (found.level, found.found) == ("warning", "learner, postgres, web, worker not running")
 
 
+@pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("localhost", False), ("10.0.0.7", True)])
+def test_open_metrics_are_told(settings: LazySettings, host: str, warned: bool) -> None:
+    """The ports of worker, relay and learner ask for no password."""
+    settings.METRICS_PORT, settings.METRICS_HOST = 9464, host
+    assert ("settings.metrics" in {one.check for one in environment.examine()}) == warned
+
+
 def test_a_collector_that_is_away_is_a_warning(settings: LazySettings) -> None:
     """Nothing else depends on it; a password in its address is not shown."""
     settings.TRACES_ENDPOINT = f"http://somebody:pass@{NOWHERE}/v1/traces"
