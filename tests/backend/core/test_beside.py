@@ -8,11 +8,11 @@ from backend.core import beside
 
 def test_the_slowest_decides() -> None:
     """Three that take as long as one."""
-    pause = {name: lambda: time.sleep(0.3) for name in "abc"}
+    pause = {name: lambda: time.sleep(1.0) for name in "abc"}
     began = time.monotonic()
-    answers = beside.ask_all(pause, timeout_s=5)
-    assert time.monotonic() - began < 0.8
-    assert all(answer.error is None and answer.took_s >= 0.3 for answer in answers.values())
+    answers = beside.ask_all(pause, timeout_s=20)
+    assert time.monotonic() - began < 2.5
+    assert all(answer.error is None and answer.took_s >= 1.0 for answer in answers.values())
 
 
 def test_one_that_hangs_is_left_behind() -> None:

@@ -83,7 +83,7 @@ def test_parts_that_hang_are_not_waited_for(manage: Manage, silent: str) -> None
     began = time.monotonic()
     said = manage("doctor", "--json", **addresses(silent))
     assert said.code == 1
-    assert time.monotonic() - began < 60  # of which the most is Python's own start on a busy machine
+    assert time.monotonic() - began < 90  # of which the most is Python's own start on a busy machine
     assert {check for check, level in said.levels().items() if level == "failure"} >= {
         *(f"{part}.reachable" for part in PARTS),
         "worker.answers",
