@@ -1,7 +1,9 @@
 /** Hides who is signed in and which page is shown. */
 import { type Me, ApiError } from "@atelier/sdk";
 import { Component, type ReactNode, Suspense, lazy, useEffect } from "react";
+import { AccountPage } from "../pages/AccountPage";
 import { HomePage } from "../pages/HomePage";
+import { InvitePage } from "../pages/InvitePage";
 import { MembersPage } from "../pages/MembersPage";
 import { ProjectPage } from "../pages/ProjectPage";
 import { SignInPage } from "../pages/SignInPage";
@@ -18,10 +20,18 @@ export function App() {
   const route = parse(usePath());
   return (
     <>
-      <Caught>{route.page === "sign-in" ? <SignInPage /> : <SignedIn route={route} />}</Caught>
+      <Caught>
+        <Anybody route={route} />
+      </Caught>
       <Toasts />
     </>
   );
+}
+
+function Anybody({ route }: { route: Route }) {
+  if (route.page === "sign-in") return <SignInPage />;
+  if (route.page === "invite") return <InvitePage secret={route.secret} />;
+  return <SignedIn route={route} />;
 }
 
 /** A mistake of ours ends here, with a way on, instead of a white page. */
@@ -60,6 +70,7 @@ function Page({ route, me }: { route: Route; me: Me }) {
   if (route.page === "home") return <HomePage me={me} />;
   if (route.page === "project") return <ProjectPage me={me} projectId={route.id} />;
   if (route.page === "members") return <MembersPage me={me} workspaceId={route.id} />;
+  if (route.page === "account") return <AccountPage me={me} />;
   if (route.page === "board") {
     return (
       <Suspense fallback={<Spinner label="Opening the board" />}>

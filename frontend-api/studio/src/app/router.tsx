@@ -1,9 +1,11 @@
-/** Hides the address bar: five kinds of page, links without a reload. */
+/** Hides the address bar: the kinds of page, links without a reload. */
 import { type AnchorHTMLAttributes, type MouseEvent, useSyncExternalStore } from "react";
 
 export type Route =
   | { page: "home" }
   | { page: "sign-in" }
+  | { page: "account" }
+  | { page: "invite"; secret: string }
   | { page: "project"; id: string }
   | { page: "members"; id: string }
   | { page: "board"; id: string }
@@ -13,6 +15,8 @@ export function parse(path: string): Route {
   const [first, id, more] = path.split("/").filter(Boolean);
   if (first === undefined) return { page: "home" };
   if (first === "sign-in" && id === undefined) return { page: "sign-in" };
+  if (first === "account" && id === undefined) return { page: "account" };
+  if (id !== undefined && first === "invite") return { page: "invite", secret: id };
   if (id !== undefined && first === "p") return { page: "project", id };
   if (id !== undefined && first === "d") return { page: "board", id };
   if (id !== undefined && first === "w" && more === "members") return { page: "members", id };

@@ -1,5 +1,6 @@
 /** Home: the workspaces of a person, their projects, the boards in each. */
 import type { Document, Me, Project, WorkspaceMembership } from "@atelier/sdk";
+import { foundWorkspace } from "../app/account";
 import { createProject, listDocuments, listProjects } from "../app/api";
 import { useQuery } from "../app/query";
 import { Link, navigate } from "../app/router";
@@ -18,18 +19,27 @@ async function readProjects(workspaceId: string): Promise<ProjectWithBoards[]> {
   return Promise.all(items.map(async (project) => ({ ...project, documents: (await listDocuments(project.id)).items })));
 }
 
+/** By a whole load: what is known of the person changes. */
+async function found(name: string): Promise<void> {
+  await foundWorkspace(name);
+  location.assign("/");
+}
+
 export function HomePage({ me }: { me: Me }) {
   return (
     <Shell me={me}>
       {me.workspaces.length === 0 && (
         <div className="empty">
-          <h1>Welcome, {me.name}</h1>
-          <p>You are not in a workspace yet. Ask a colleague to add {me.email}, then reload this page.</p>
+          <h1>Welcome, {me.name || me.email}</h1>
+          <p>You are not in a workspace yet. Make one, or ask a colleague to invite {me.email}.</p>
         </div>
       )}
       {me.workspaces.map((workspace) => (
         <Workspace key={workspace.id} workspace={workspace} />
       ))}
+      <footer className="more-workspaces">
+        <CreateForm label="New workspace" placeholder="Name of the workspace" create={found} />
+      </footer>
     </Shell>
   );
 }

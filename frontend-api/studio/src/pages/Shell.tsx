@@ -18,7 +18,9 @@ export function Shell({ me, children }: { me: Me; children: ReactNode }) {
         </Link>
         <div className="spacer" />
         <ThemeToggle />
-        <Avatar name={me.name} colour={me.colour} />
+        <Link href="/account" className="account-link" aria-label="Your account" title="Your account">
+          <Avatar name={me.name || me.email} colour={me.colour} />
+        </Link>
         <button type="button" className="icon-button" aria-label="Sign out" title="Sign out" onClick={() => void leave()}>
           <Icon name="signout" />
         </button>

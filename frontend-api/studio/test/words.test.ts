@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { device, when } from "../src/app/words";
+
+const NOW = Date.parse("2026-03-01T12:00:00Z");
+
+describe("when", () => {
+  it.each([
+    ["2026-03-01T11:59:30Z", "just now"],
+    ["2026-03-01T12:00:59Z", "just now"],
+    ["2026-03-01T11:55:00Z", "5 minutes ago"],
+    ["2026-03-01T09:00:00Z", "3 hours ago"],
+    ["2026-02-28T12:00:00Z", "yesterday"],
+    ["2026-03-08T12:00:00Z", "in 7 days"],
+  ])("says %s as %s", (iso, words) => expect(when(iso, NOW)).toBe(words));
+});
+
+describe("device", () => {
+  it.each([
+    ["Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"],
+    ["Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0", "Edge on Windows"],
+    ["Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Safari/604.1", "Safari on iOS"],
+    ["curl/8.5.0", "curl"],
+    ["", "A browser"],
+  ])("names %s", (agent, name) => expect(device(agent)).toBe(name));
+});
