@@ -139,27 +139,35 @@ TEMPLATES = [
 ]
 
 
-def _database(url: str, **options: object) -> dict[str, object]:
-    parts = psycopg.conninfo.conninfo_to_dict(url)
+def _database(name: str, url: str, **options: object) -> dict[str, object]:
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # Without its cause, which quotes the address with its password.
+        raise ImproperlyConfigured(f"{name} is no address of PostgreSQL: postgresql://user:…@host/database.") from None
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.get("dbname"),
-        "USER": parts.get("user"),
-        "PASSWORD": parts.get("password", ""),
-        "HOST": parts.get("host"),
-        "PORT": parts.get("port", 5432),
+        "NAME": parts.pop("dbname", None),
+        "USER": parts.pop("user", None),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", None),
+        "PORT": parts.pop("port", 5432),
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {"connect_timeout": 5, **options},
+        "OPTIONS": {"connect_timeout": 5, **parts, **options},  # sslmode and all else that the address says
         "TEST": {"MIRROR": None},
     }
 
 
 DATABASES = {
     "default": _database(
-        DATABASE_URL, pool={"min_size": 0, "max_size": DATABASE_POOL_SIZE, "timeout": 5, "max_idle": 60}
+        "DATABASE_URL",
+        DATABASE_URL,
+        pool={"min_size": 0, "max_size": DATABASE_POOL_SIZE, "timeout": 5, "max_idle": 60},
     ),
-    "owner": _database(DATABASE_OWNER_URL),
-    "system": _database(DATABASE_SYSTEM_URL, pool={"min_size": 0, "max_size": 4, "timeout": 5, "max_idle": 60}),
+    "owner": _database("DATABASE_OWNER_URL", DATABASE_OWNER_URL),
+    "system": _database(
+        "DATABASE_SYSTEM_URL", DATABASE_SYSTEM_URL, pool={"min_size": 0, "max_size": 4, "timeout": 5, "max_idle": 60}
+    ),
 }
 DATABASE_ROUTERS = ["backend.core.routers.OwnerMigrates"]
 

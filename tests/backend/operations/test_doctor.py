@@ -100,6 +100,22 @@ def test_a_setting_that_is_missing_is_named(manage: Manage) -> None:
     assert "Traceback" not in said.err
 
 
+def test_an_address_that_is_none_is_named_without_its_password(manage: Manage) -> None:
+    """The library would quote all of it."""
+    said = manage("doctor", DATABASE_OWNER_URL="postgresq://atelier_owner:sEcret-owner@127.0.0.1/atelier")
+    assert said.code == 1
+    assert said.err.startswith("DATABASE_OWNER_URL")
+    assert "sEcret" not in said.out + said.err
+
+
+def test_what_an_address_says_of_tls_is_done(manage: Manage, stack: Stack) -> None:
+    """The embedded PostgreSQL has no TLS, so insisting on it fails: for our own looks and for Django's."""
+    address = stack.plan.database_url("owner") + "?sslmode=require"
+    assert manage("doctor", "--json", DATABASE_OWNER_URL=address).levels()["database.role_owner"] == "failure"
+    migrate = manage("migrate", "--database", "owner", "--check", DATABASE_OWNER_URL=address)
+    assert "server does not support SSL" in migrate.err
+
+
 def test_no_worker_no_answer(manage: Manage, stack: Stack) -> None:
     """In another database of Valkey nobody works."""
     said = manage("doctor", "--json", VALKEY_URL=f"redis://{HOST}:{stack.plan.ports['valkey']}/7")
