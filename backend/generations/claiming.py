@@ -18,13 +18,15 @@ from psycopg_pool import PoolTimeout
 
 from backend.core import metrics, tenancy
 from backend.generations.scheduler import Share, Shares, Waiting, order
-from backend.generations.states import State, Step, after
+from backend.generations.states import MAX_LOSSES, State, Step, after
 
 log = structlog.get_logger()
 POLL_S, BEAT_S = 0.2, 1.0
 _CLAIM_LOCK = 0x61746C_0003  # "atl" 3: one claim at a time over all workers, for a few milliseconds
 
 # A loose index scan: one step of the index for each person who waits, however many jobs they queued.
+# A job on its last chance waits for another such to end: of jobs that lost their worker together one may have ended it,
+# and the others must not be given up for that.
 _HEADS = """
 WITH RECURSIVE flow AS (
     (SELECT workspace_id, person_id FROM generations_job WHERE state = 'queued' ORDER BY 1, 2 LIMIT 1)
@@ -37,6 +39,8 @@ WITH RECURSIVE flow AS (
 SELECT head.id, flow.workspace_id, flow.person_id, head.estimate_us FROM flow CROSS JOIN LATERAL (
     SELECT id, estimate_us FROM generations_job
     WHERE state = 'queued' AND workspace_id = flow.workspace_id AND person_id = flow.person_id AND not_before <= now()
+        AND (losses < %(last)s
+            OR NOT EXISTS (SELECT 1 FROM generations_job WHERE state = 'running' AND losses >= %(last)s))
     ORDER BY id LIMIT 1
 ) head
 """
@@ -93,7 +97,7 @@ def claim_next() -> Claim | None:
     """Claim the fairest job that may start now, or None. Safe to call from any number of workers at once."""
     with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
-        cursor.execute(_HEADS)
+        cursor.execute(_HEADS, {"last": MAX_LOSSES - 1})
         waiting = [Waiting(*row) for row in cursor.fetchall()]
         if not waiting:
             return None

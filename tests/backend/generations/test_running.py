@@ -355,6 +355,21 @@ def test_each_job_is_claimed_once(studio: Studio, api: Api) -> None:
     assert len({claim.job_id for claim in ours}) == len(ours)
 
 
+def test_of_jobs_on_their_last_chance_one_runs_at_a_time(studio: Studio, api: Api) -> None:
+    """Those that twice lost their worker together must not lose it to each other a third time."""
+    asset_id = picture(api(studio.ada), studio, photo(64, 64))
+    first, second = (held_job(studio, asset_id, losses=2) for _ in range(2))
+    take(first)
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        Job.objects.filter(pk=second.pk).update(not_before=timezone.now() - timedelta(seconds=1))
+    assert all(claim.job_id != second.id for claim in iter(claiming.claim_next, None))
+    time.sleep(3.0)  # in which the live worker is woken and looks, too
+    assert fresh(second).attempt == 0
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        Job.objects.filter(pk=first.pk).update(state="cancelled", finished_at=timezone.now())
+    assert reached(api(studio.ada), ids.show("job", second.id), {"succeeded"})["state"] == "succeeded"
+
+
 def test_claim_charges_the_clock_and_the_end_settles_it(studio: Studio, api: Api) -> None:
     """A workspace's clock moves by what its jobs used, not by what was estimated."""
     job = held_job(studio, picture(api(studio.ada), studio, photo(64, 64)))
