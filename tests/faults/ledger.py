@@ -63,5 +63,6 @@ class Ledger:
         return [attempt for attempt in list(self.attempts) if attempt.act == act and attempt.ended > since]
 
     def served_at(self, act: str, *, after: float) -> float | None:
-        """When `act` first succeeded after that moment."""
-        return min((attempt.ended for attempt in self.attempts_of(act, since=after) if not attempt.why), default=None)
+        """When the first of those that were begun after that moment succeeded."""
+        attempts = self.attempts_of(act, since=after)
+        return min((attempt.ended for attempt in attempts if attempt.began > after and not attempt.why), default=None)
