@@ -172,7 +172,7 @@ DATABASES = {
 DATABASE_ROUTERS = ["backend.core.routers.OwnerMigrates"]
 
 # --- sign-in
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["backend.workspaces.accounts.Backend"]
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FORM_CLASS = "backend.workspaces.accounts.SignUpForm"
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]

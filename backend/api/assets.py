@@ -9,7 +9,7 @@ from ninja import Field, Query, Router, Schema, Status
 from backend.api import downloads
 from backend.api.auth import Request
 from backend.api.contract import raises
-from backend.api.lists import ByTimeOrName, CreatedQuery, Search, Word
+from backend.api.lists import ByTimeOrName, CreatedQuery, Search, Word, shown
 from backend.api.schemas import (
     AssetId,
     Body,
@@ -30,9 +30,7 @@ from backend.assets.errors import (
     UploadIncomplete,
     UploadTooLarge,
 )
-from backend.assets.models import Asset
 from backend.core import conditions
-from backend.core.pagination import Page
 from backend.projects.queries import access_project
 from backend.workspaces.queries import access_workspace
 from backend.workspaces.rights import Act
@@ -141,21 +139,17 @@ def finish_upload(request: Request, response: HttpResponse, upload_id: UploadId)
 
 
 @router.get("/projects/{project_id}/assets", response={200: PageOf[AssetOut]}, operation_id="list_assets")
-def list_assets(request: Request, project_id: ProjectId, query: Query[AssetQuery]) -> dict[str, Any]:
+def list_assets(request: Request, project_id: ProjectId, query: Query[AssetQuery]) -> HttpResponse:
     """The assets of a project."""
     project = access_project(request.person_id, project_id, Act.READ)
-    return _page(queries.assets_in(project, query.ask(request)))
+    return shown(queries.assets_in(project, query.ask(request)), queries.present)
 
 
 @router.get("/workspaces/{workspace_id}/assets", response={200: PageOf[AssetOut]}, operation_id="find_assets")
-def find_assets(request: Request, workspace_id: WorkspaceId, query: Query[AssetQuery]) -> dict[str, Any]:
+def find_assets(request: Request, workspace_id: WorkspaceId, query: Query[AssetQuery]) -> HttpResponse:
     """The assets of all projects of a workspace: with `q`, a search across them."""
     workspace = access_workspace(request.person_id, workspace_id, Act.READ)
-    return _page(queries.assets_in(workspace, query.ask(request)))
-
-
-def _page(found: Page[Asset]) -> dict[str, Any]:
-    return {"items": [queries.present(asset) for asset in found.items], "next_cursor": found.next_cursor}
+    return shown(queries.assets_in(workspace, query.ask(request)), queries.present)
 
 
 @router.get("/assets/{asset_id}", response={200: AssetOut}, operation_id="get_asset")

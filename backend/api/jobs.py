@@ -9,7 +9,7 @@ from ninja import Field, Query, Router, Schema, Status
 from backend.api import edits, stream
 from backend.api.auth import Request
 from backend.api.contract import raises
-from backend.api.lists import ByTime, CreatedQuery, Word
+from backend.api.lists import ByTime, CreatedQuery, Word, shown
 from backend.api.schemas import (
     AssetId,
     Body,
@@ -125,11 +125,10 @@ def submit_job(
 
 
 @router.get("/projects/{project_id}/jobs", response={200: PageOf[JobOut]}, operation_id="list_jobs")
-def list_jobs(request: Request, project_id: ProjectId, query: Query[JobQuery]) -> dict[str, Any]:
+def list_jobs(request: Request, project_id: ProjectId, query: Query[JobQuery]) -> HttpResponse:
     """The jobs of a project."""
     project = access_project(request.person_id, project_id, Act.READ)
-    found = queries.jobs_in(project, query.ask(request))
-    return {"items": [queries.present(job) for job in found.items], "next_cursor": found.next_cursor}
+    return shown(queries.jobs_in(project, query.ask(request)), queries.present)
 
 
 @router.get("/jobs/{job_id}", response={200: JobOut}, operation_id="get_job")

@@ -1,19 +1,24 @@
 """What lists can be asked: `limit`, `cursor`, `sort` and filters, named alike everywhere; anything else is refused.
 
 @router.get("/projects/{project_id}/things", …)
-def list_things(request: Request, project_id: ProjectId, query: Query[ThingQuery]) -> object:
-    return queries.things_in(project, query.ask(request))
+def list_things(request: Request, project_id: ProjectId, query: Query[ThingQuery]) -> HttpResponse:
+    return shown(queries.things_in(project, query.ask(request)), queries.present)
 """
 
-from typing import Annotated, Any, Literal
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
-from django.http import HttpRequest
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
 from ninja import Field
 from pydantic import AwareDatetime, BaseModel, StringConstraints, ValidationInfo, model_validator
 
 from backend.api.schemas import PersonId
 from backend.core.errors import InvalidInput
-from backend.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Ask
+from backend.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Ask, Page
+
+M = TypeVar("M", bound=Model)
 
 Word = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00]+$")]
 Search = Annotated[
@@ -59,3 +64,13 @@ class CreatedQuery(ListQuery):
     created_after: Annotated[AwareDatetime | None, Field(description="Later than this, which has a zone.")] = None
     created_before: Annotated[AwareDatetime | None, Field(description="Earlier than this.")] = None
     created_by: PersonId | None = None
+
+
+def shown(found: Page[M], present: Callable[[M], dict[str, Any]]) -> HttpResponse:
+    """The page as JSON. Ninja would check each item against its schema again, which took half of a request's time.
+
+    What `present` makes is held against the schema by the tests: each answer in each of them.
+    """
+    body = {"items": [present(row) for row in found.items], "next_cursor": found.next_cursor}
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return HttpResponse(text, content_type="application/json; charset=utf-8")

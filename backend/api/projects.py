@@ -8,7 +8,7 @@ from ninja import Field, Query, Router, Schema, Status
 
 from backend.api.auth import Request
 from backend.api.contract import raises
-from backend.api.lists import ByTimeOrName, CreatedQuery, Search
+from backend.api.lists import ByTimeOrName, CreatedQuery, Search, shown
 from backend.api.schemas import Body, DocumentId, Name, PageOf, ProjectId, WorkspaceId
 from backend.core import conditions
 from backend.projects import queries, services
@@ -63,10 +63,10 @@ class TicketOut(Schema):
 
 
 @router.get("/workspaces/{workspace_id}/projects", response={200: PageOf[ProjectOut]}, operation_id="list_projects")
-def list_projects(request: Request, workspace_id: WorkspaceId, query: Query[ProjectQuery]) -> object:
+def list_projects(request: Request, workspace_id: WorkspaceId, query: Query[ProjectQuery]) -> HttpResponse:
     """The projects of a workspace."""
     workspace = access_workspace(request.person_id, workspace_id, Act.READ)
-    return queries.projects_in(workspace, query.ask(request))
+    return shown(queries.projects_in(workspace, query.ask(request)), queries.present_project)
 
 
 @router.post("/workspaces/{workspace_id}/projects", response={201: ProjectOut}, operation_id="create_project")
@@ -97,10 +97,10 @@ def rename_project(request: Request, response: HttpResponse, project_id: Project
 
 
 @router.get("/projects/{project_id}/documents", response={200: PageOf[DocumentOut]}, operation_id="list_documents")
-def list_documents(request: Request, project_id: ProjectId, query: Query[DocumentQuery]) -> object:
+def list_documents(request: Request, project_id: ProjectId, query: Query[DocumentQuery]) -> HttpResponse:
     """The documents of a project."""
     project = queries.access_project(request.person_id, project_id, Act.READ)
-    return queries.documents_in(project, query.ask(request))
+    return shown(queries.documents_in(project, query.ask(request)), queries.present_document)
 
 
 @router.post("/projects/{project_id}/documents", response={201: DocumentOut}, operation_id="create_document")

@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.assets import storage
 from backend.assets.models import Asset, Upload
-from backend.core import ids
+from backend.core import ids, times
 from backend.core.errors import NotFound
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
 from backend.projects.models import Project
@@ -158,7 +158,7 @@ def present(asset: Asset) -> dict[str, Any]:
         "height": asset.height,
         "size_bytes": asset.size_bytes,
         "sha256": asset.sha256,
-        "created_at": asset.created_at.isoformat(),
+        "created_at": times.show(asset.created_at),
         "created_by": ids.show("per", asset.created_by_id),
         "state": "ready",
         "renditions": _renditions(asset),
@@ -172,9 +172,10 @@ def presented(asset_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
 
 
 def _renditions(asset: Asset) -> dict[str, dict[str, Any]]:
+    folder = rendition_url(asset.id, "")
     return {
         name: {
-            "url": rendition_url(asset.id, name),
+            "url": folder + name,
             "width": found["width"],
             "height": found["height"],
             "media_type": found["media_type"],

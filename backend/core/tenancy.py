@@ -9,6 +9,7 @@ from django.db import connections, transaction
 from backend.core import limits, trace
 from backend.core.errors import NotFound
 
+_BIND = "SELECT set_config('app.person', %s, true), set_config('app.workspace', %s, true)"
 _ENTER = """
     SELECT set_config('app.workspace', CASE
         WHEN app_person() IS NULL OR %(workspace)s IN (SELECT app_workspaces()) THEN %(workspace)s::text ELSE ''
@@ -22,8 +23,8 @@ def acting(
 ) -> Iterator[None]:
     """One transaction in which the database shows what `person_id` may read and lets write what `workspace_id` owns."""
     with trace.span("database.transaction", role=using), transaction.atomic(using=using):
-        _set(using, "app.person", person_id)
-        _set(using, "app.workspace", workspace_id)
+        with connections[using].cursor() as cursor:
+            cursor.execute(_BIND, [_text(person_id), _text(workspace_id)])
         yield
 
 
@@ -48,7 +49,8 @@ def enter_workspace(workspace_id: uuid.UUID, *, using: str = "default") -> None:
 def enter_as_newcomer(workspace_id: uuid.UUID, *, using: str = "default") -> None:
     """As `enter_workspace`, for who becomes a member in this transaction: by founding the workspace, or invited."""
     _check_open(using)
-    _set(using, "app.workspace", workspace_id)
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT set_config('app.workspace', %s, true)", [_text(workspace_id)])
 
 
 def _check_open(using: str) -> None:
@@ -56,6 +58,5 @@ def _check_open(using: str) -> None:
         raise RuntimeError("a workspace is entered in an open transaction: the setting is local to it")
 
 
-def _set(using: str, name: str, value: uuid.UUID | None) -> None:
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT set_config(%s, %s, true)", [name, str(value) if value else ""])
+def _text(value: uuid.UUID | None) -> str:
+    return str(value) if value else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections
 
-from backend.core import ids
+from backend.core import ids, times
 from backend.core.errors import NotFound
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
 from backend.generations.models import Job
@@ -74,9 +74,9 @@ def present(job: Job) -> dict[str, Any]:
         "estimate_s": job.estimate_us / 1e6,
         "compute_s": None if job.compute_us is None else job.compute_us / 1e6,
         "created_by": ids.show("per", job.person_id),
-        "created_at": job.created_at.isoformat(),
-        "started_at": job.started_at.isoformat() if job.started_at else None,
-        "finished_at": job.finished_at.isoformat() if job.finished_at else None,
+        "created_at": times.show(job.created_at),
+        "started_at": times.show(job.started_at) if job.started_at else None,
+        "finished_at": times.show(job.finished_at) if job.finished_at else None,
     }
 
 

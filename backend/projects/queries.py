@@ -4,9 +4,10 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from backend.core import ids, tenancy
+from backend.core import ids, tenancy, times
 from backend.core.errors import NotFound
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
+from backend.core.rows import by_id
 from backend.projects.models import Document, Project
 from backend.workspaces.models import Workspace
 from backend.workspaces.queries import check_right
@@ -24,7 +25,7 @@ def access_project(person_id: uuid.UUID, project_id: uuid.UUID, act: Act, *, loc
         NotFound: no such project, or the person is no member.
         Forbidden: the person's role does not allow `act`.
     """
-    project = Project.objects.filter(pk=project_id).first()
+    project = by_id(Project, project_id)
     if project is None:
         raise NotFound("There is no such project, or it is not yours to see.")
     check_right(person_id, project.workspace_id, act)
@@ -56,7 +57,7 @@ def present_project(project: Project) -> dict[str, Any]:
         "id": ids.show("prj", project.id),
         "workspace_id": ids.show("wsp", project.workspace_id),
         "name": project.name,
-        "created_at": project.created_at.isoformat(),
+        "created_at": times.show(project.created_at),
     }
 
 
@@ -68,7 +69,7 @@ def present_document(document: Document) -> dict[str, Any]:
         "kind": document.kind,
         "name": document.name,
         "epoch": document.epoch,
-        "created_at": document.created_at.isoformat(),
+        "created_at": times.show(document.created_at),
     }
 
 

@@ -1,8 +1,10 @@
-"""Tells allauth how people are made here."""
+"""Tells allauth how people are made here, and Django who a session's person is."""
 
+import uuid
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
 from django import forms
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY
@@ -10,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from backend.core import tenancy
+from backend.core.rows import by_id
 from backend.workspaces import invitations
 from backend.workspaces.models import Person
 from backend.workspaces.services import colour_for
@@ -29,6 +32,12 @@ def _invited(request: HttpRequest) -> str | None:
     """The address that the request is invited to sign up with."""
     secret = request.headers.get("X-Invitation", "")
     return invitations.address_of(secret) if secret else None
+
+
+class Backend(AuthenticationBackend):
+    def get_user(self, user_id: uuid.UUID) -> Person | None:
+        person = by_id(Person, user_id)
+        return person if person is not None and person.is_active else None
 
 
 class Adapter(DefaultAccountAdapter):

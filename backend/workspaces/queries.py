@@ -3,12 +3,14 @@
 import uuid
 from dataclasses import dataclass
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from backend.core import tenancy
 from backend.core.errors import Forbidden, NotFound
 from backend.core.folding import Fold
 from backend.core.pagination import Ask, Listing, Page, page
+from backend.core.rows import by_id
 from backend.workspaces import limits
 from backend.workspaces.models import Member, Person, Workspace
 from backend.workspaces.rights import Act, Role, may
@@ -40,8 +42,13 @@ def memberships(person_id: uuid.UUID) -> QuerySet[Member]:
 
 
 def role_in(person_id: uuid.UUID, workspace_id: uuid.UUID) -> Role | None:
-    role = Member.objects.filter(person_id=person_id, workspace_id=workspace_id).values_list("role", flat=True).first()
-    return Role(role) if role else None
+    # Asked in every request: to write this query anew each time would cost more than to run it.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT role FROM workspaces_member WHERE person_id = %s AND workspace_id = %s", [person_id, workspace_id]
+        )
+        row = cursor.fetchone()
+    return Role(row[0]) if row else None
 
 
 def has_right(person_id: uuid.UUID, workspace_id: uuid.UUID, act: Act) -> bool:
@@ -75,8 +82,12 @@ def access_workspace(person_id: uuid.UUID, workspace_id: uuid.UUID, act: Act, *,
     """The workspace, with the open transaction bound to it. Raises as `check_right`."""
     check_right(person_id, workspace_id, act)
     tenancy.enter_workspace(workspace_id)
-    rows = Workspace.objects.select_for_update(of=("self",)) if lock else Workspace.objects
-    return rows.get(pk=workspace_id)
+    if lock:
+        return Workspace.objects.select_for_update(of=("self",)).get(pk=workspace_id)
+    workspace = by_id(Workspace, workspace_id)
+    if workspace is None:
+        raise NotFound
+    return workspace
 
 
 def access_member(workspace: Workspace, person_id: uuid.UUID, *, lock: bool = False) -> Member:
