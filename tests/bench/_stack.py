@@ -13,8 +13,8 @@ from backend.embedded.supervisor import Supervisor
 
 
 @contextmanager
-def signed_in(*, without: Sequence[str]) -> Iterator[httpx.Client]:
-    """Ada's client of the demo workspace."""
+def scratch(*, without: Sequence[str]) -> Iterator[Supervisor]:
+    """A stack with the demo workspace, under a folder that goes with it."""
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
         var = Path(folder)
         var.chmod(0o755)  # PostgreSQL walks through it as another user
@@ -24,10 +24,16 @@ def signed_in(*, without: Sequence[str]) -> Iterator[httpx.Client]:
             supervisor = Supervisor(plan, without=without, progress=Silent())
             try:
                 supervisor.start()
-                with httpx.Client(base_url=plan.url, timeout=60.0) as ada:
-                    ada.get(supervisor.links["Ada"])
-                    ada.cookies.set("csrftoken", "b" * 32)
-                    ada.headers.update({"X-CSRFToken": "b" * 32, "Origin": plan.url})
-                    yield ada
+                yield supervisor
             finally:
                 supervisor.stop()
+
+
+@contextmanager
+def signed_in(*, without: Sequence[str]) -> Iterator[httpx.Client]:
+    """Ada's client of the demo workspace."""
+    with scratch(without=without) as supervisor, httpx.Client(base_url=supervisor.plan.url, timeout=60.0) as ada:
+        ada.get(supervisor.links["Ada"])
+        ada.cookies.set("csrftoken", "b" * 32)
+        ada.headers.update({"X-CSRFToken": "b" * 32, "Origin": supervisor.plan.url})
+        yield ada
