@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from django.conf import settings
 from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
@@ -30,6 +31,7 @@ from backend.assets.errors import (
     UploadIncomplete,
     UploadTooLarge,
 )
+from backend.assets.pictures import SUPPORTED
 from backend.core import conditions
 from backend.projects.queries import access_project
 from backend.workspaces.queries import access_workspace
@@ -47,14 +49,23 @@ class AssetQuery(CreatedQuery):
 
 class UploadIn(Body):
     filename: Name
-    size_bytes: Annotated[int, Field(ge=0, description="The exact length; the address takes no other.")]
+    # The document tells what is taken in; what is not is refused by the service, with codes of its own.
+    size_bytes: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="The exact length; the address takes no other.",
+            json_schema_extra={"minimum": 1, "maximum": settings.MAX_UPLOAD_BYTES},
+        ),
+    ]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$", description="Of the bytes, in hex.")]
     media_type: Annotated[
         str,
         Field(
             max_length=100,
             pattern=r"^[\w.+-]+/[\w.+-]+$",
-            description="image/jpeg, image/png or image/webp; the content has the last word.",
+            description="The content has the last word.",
+            json_schema_extra={"enum": list(SUPPORTED)},
         ),
     ]
 

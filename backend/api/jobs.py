@@ -51,8 +51,14 @@ class JobQuery(CreatedQuery):
     task: Word | None = None
 
 
+def _task_names() -> list[str]:
+    return [task["name"] for task in queries.tasks()]
+
+
 class JobIn(Body):
-    task: Annotated[str, Field(max_length=100, examples=["enhance"])]
+    task: Annotated[
+        str, Field(max_length=100, examples=["enhance"], json_schema_extra=lambda said: said.update(enum=_task_names()))
+    ]
     input_asset_id: AssetId
     parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"scale": 2}])
     document_id: Annotated[

@@ -6,13 +6,14 @@ def list_things(request: Request, project_id: ProjectId, query: Query[ThingQuery
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from ninja import Field
-from pydantic import AwareDatetime, BaseModel, StringConstraints, ValidationInfo, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, StringConstraints, ValidationInfo, model_validator
 
 from backend.api.schemas import PersonId
 from backend.core.errors import InvalidInput
@@ -25,6 +26,15 @@ Search = Annotated[
     Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")],
     Field(description="What the name must hold, anywhere, without regard to case and accents. No sign is special."),
 ]
+
+
+def _in_words(value: object) -> object:
+    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
+        raise ValueError("a time is written as 2026-11-25T08:00:00Z")  # a bare number would be seconds since 1970
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_in_words)]
 ByTime = Literal["created_at", "-created_at"]
 ByTimeOrName = ByTime | Literal["name", "-name"]
 
@@ -61,8 +71,8 @@ class ListQuery(BaseModel):
 
 
 class CreatedQuery(ListQuery):
-    created_after: Annotated[AwareDatetime | None, Field(description="Later than this, which has a zone.")] = None
-    created_before: Annotated[AwareDatetime | None, Field(description="Earlier than this.")] = None
+    created_after: Annotated[Moment | None, Field(description="Later than this, which has a zone.")] = None
+    created_before: Annotated[Moment | None, Field(description="Earlier than this.")] = None
     created_by: PersonId | None = None
 
 

@@ -10,6 +10,7 @@ from backend.api.schemas import AssetId, Body, DocumentId, ProjectId
 from backend.projects.queries import access_project
 from backend.recommendations.queries import Suggestions, suggestions_for
 from backend.recommendations.services import record_act
+from backend.recommendations.tools import ACTS
 from backend.workspaces.rights import Act
 
 router = Router(tags=["suggestions"])
@@ -30,7 +31,9 @@ class SuggestionsOut(Schema):
 
 
 class ActIn(Body):
-    tool: Annotated[str, Field(min_length=1, max_length=40, examples=["rectangle"])]
+    tool: Annotated[
+        str, Field(min_length=1, max_length=40, examples=["rectangle"], json_schema_extra={"enum": sorted(ACTS)})
+    ]
     asset_id: AssetId | None = None
     document_id: DocumentId | None = None
 

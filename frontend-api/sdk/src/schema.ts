@@ -1481,10 +1481,10 @@ export interface components {
             sha256: string;
             /**
              * Media Type
-             * @description image/jpeg, image/png or image/webp; the content has the last word.
-             * @example image/jpeg
+             * @description The content has the last word.
+             * @enum {string}
              */
-            media_type: string;
+            media_type: "image/jpeg" | "image/png" | "image/webp";
         };
         /** AssetOut */
         AssetOut: {
@@ -1789,8 +1789,9 @@ export interface components {
             /**
              * Task
              * @example enhance
+             * @enum {string}
              */
-            task: string;
+            task: "enhance";
             /**
              * Input Asset Id
              * @example ast_01m88w2n4qeerszgh84bzknfkf
@@ -1930,8 +1931,9 @@ export interface components {
             /**
              * Tool
              * @example rectangle
+             * @enum {string}
              */
-            tool: string;
+            tool: "arrow" | "draw" | "enhance" | "image" | "open_board" | "place_asset" | "rectangle" | "text" | "undo";
             /**
              * Asset Id
              * @example ast_01m88w2n4qeerszgh84bzknfkf
