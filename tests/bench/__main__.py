@@ -16,7 +16,11 @@ from backend.embedded.plan import ROOT
 
 
 def names() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if not module.name.startswith("_"))
+    return sorted(
+        module.name.replace("_", "-")
+        for module in pkgutil.iter_modules(bench.__path__)
+        if not module.name.startswith("_")
+    )
 
 
 def show(rows: list[dict[str, Any]]) -> str:
@@ -31,14 +35,15 @@ def show(rows: list[dict[str, Any]]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or arguments[0] not in names():
+    name = arguments[0].replace("_", "-") if len(arguments) == 1 else ""
+    if name not in names():
         print("make bench NAME=…, one of: " + ", ".join(names()), file=sys.stderr)
         return 2
-    rows = importlib.import_module(f"tests.bench.{arguments[0]}").rows()
+    rows = importlib.import_module(f"tests.bench.{name.replace('-', '_')}").rows()
     print(show(rows))
     folder = ROOT / "var" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
-    Path(folder, f"{arguments[0]}.json").write_text(json.dumps(rows, indent=1))
+    Path(folder, f"{name}.json").write_text(json.dumps(rows, indent=1))
     return 0 if all(row["ok"] is not False for row in rows) else 1
 
 
