@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from backend.core import relay
 from backend.core.relay import Pace, Relay
+from backend.recommendations import stream
 from tests.backend.scratch_outbox import ScratchOutbox, scratch_outbox
 
 WORKSPACE = uuid.UUID(int=7)
@@ -52,18 +53,23 @@ def running(outbox: ScratchOutbox, valkey: redis.Redis | None = None) -> Iterato
 
 
 class Outbox(RuleBasedStateMachine):
-    """Three writers with open transactions, a relay that may die between stream and mark, a broker that may be away."""
+    """Three writers with open transactions, a relay that may die between stream and mark, a broker that may be away or
+    lose all that it had, and a consumer that follows, dies and comes back."""
 
     outbox: ScratchOutbox  # set by the test
 
     def __init__(self) -> None:
         super().__init__()
-        self.outbox.owner.execute("TRUNCATE core_event, core_sequence")
+        self.outbox.owner.execute("TRUNCATE core_event, core_sequence, recommendations_position, recommendations_seen")
         self.outbox.valkey.flushdb()
         self.writers = [self.outbox.connect() for _ in range(3)]
         self.open: dict[int, list[str]] = {}  # writer → resources that its transaction has locked
         self.committed: dict[str, int] = {}
         self.relay = self.outbox.connect()
+        self.lost: list[dict[str, Any]] = []  # what the stream held when it was lost
+        self.consumer = self.outbox.connect()
+        self.position = stream.Position()
+        self.learned: list[tuple[str, int]] = []  # resource and number, in the order of their effect
 
     def teardown(self) -> None:
         for writer in self.open:
@@ -71,14 +77,17 @@ class Outbox(RuleBasedStateMachine):
         while relay.publish_batch(self.relay, self.outbox.valkey, limit=2):
             pass
         assert self.delivered() == self.committed
-        for connection in [*self.writers, self.relay]:
+        self.follow()
+        assert self.in_effect() == self.committed
+        for connection in [*self.writers, self.relay, self.consumer]:
             connection.close()
 
     def delivered(self) -> dict[str, int]:
         """How far each resource got; fails on a gap or a wrong order among first deliveries."""
         last: dict[str, int] = {}
-        first = {event["id"]: event for event in reversed(self.outbox.streamed())}
-        for event in [event for event in self.outbox.streamed() if first.pop(event["id"], None)]:
+        streamed = [*self.lost, *self.outbox.streamed()]
+        first = {event["id"]: event for event in reversed(streamed)}
+        for event in [event for event in streamed if first.pop(event["id"], None)]:
             assert event["sequence"] == last.get(event["resource"], 0) + 1
             last[event["resource"]] = event["sequence"]
         return last
@@ -117,19 +126,61 @@ class Outbox(RuleBasedStateMachine):
         with contextlib.suppress(redis.RedisError):
             relay.publish_batch(self.relay, redis.Redis.from_url(NOWHERE))
 
+    def in_effect(self) -> dict[str, int]:
+        """How far the consumer got with each resource; fails on a gap, a wrong order, or a second effect."""
+        last: dict[str, int] = {}
+        for resource, sequence in self.learned:
+            assert sequence == last.get(resource, 0) + 1
+            last[resource] = sequence
+        return last
+
+    @rule()
+    def follow(self) -> None:
+        """As the learner does: refill where the stream can't be followed, and keep effect and position together."""
+        valkey = self.outbox.valkey
+        if stream.is_intact(valkey, self.position):
+            events, self.position = stream.read(valkey, self.position, block_ms=1)
+        else:
+            self.position = stream.end_of_stream(valkey)
+            events = stream.unseen_in_outbox(self.consumer, within_s=3600)
+        ids = [uuid.UUID(event["id"]) for event in events]
+        known = stream.seen_among(self.consumer, ids)
+        with self.consumer.transaction():
+            for id_, event in zip(ids, events, strict=True):
+                if id_ not in known:
+                    known.add(id_)
+                    self.learned.append((event["resource"], event["sequence"]))
+            stream.save_position(self.consumer, self.position, ids)
+
+    @rule()
+    def die_before_the_effect_is_kept(self) -> None:
+        """What it had read goes with it; it comes back where it was saved."""
+        stream.read(self.outbox.valkey, self.position, block_ms=1)
+        self.position = stream.load_position(self.consumer)
+
+    @rule()
+    def lose_the_stream(self) -> None:
+        """Valkey starts again without its data: another run, and an empty stream."""
+        self.lost += self.outbox.streamed()
+        self.outbox.valkey.flushdb()
+        self.position = stream.Position("an earlier run", self.position.entry_id)
+        stream.save_position(self.consumer, self.position, [])
+
     @invariant()
     def in_order_without_a_gap(self) -> None:
         assert all(count <= self.committed[resource] for resource, count in self.delivered().items())
+        assert all(count <= self.committed[resource] for resource, count in self.in_effect().items())
 
 
 def test_order_and_delivery_hold_in_any_history(outbox: ScratchOutbox) -> None:
-    """Any interleaving of writers, rollbacks, crashes and outages delivers all that was committed, in order."""
+    """Any interleaving of writers, rollbacks, crashes, outages and losses delivers all that was committed, in order,
+    and has each event's effect once."""
     Outbox.outbox = outbox
     run_state_machine_as_test(
         Outbox,
         settings=settings(
-            max_examples=25,
-            stateful_step_count=25,
+            max_examples=20,
+            stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),
