@@ -6,8 +6,8 @@ from backend.core import tenancy
 from backend.projects.models import Project
 from tests.isolation.conftest import World
 from tests.isolation.routes import NEEDS, Door, Operation, operations
-from tests.isolation.test_routes import call, things_for
-from tests.isolation.watch import contents, leaks, told_by, unfiltered, watching
+from tests.isolation.test_routes import call, nothing_of_quiet, things_for
+from tests.isolation.watch import unfiltered, watching
 
 # Without what whoever holds a letter is told by it.
 READS = [it for it in operations() if it.method == "GET" and it.name in NEEDS and NEEDS[it.name].of is not Door.PUBLIC]
@@ -20,10 +20,9 @@ def test_without_any_where_no_answer_tells_of_another_tenant(world: World, opera
     caller, need = world.callers[who], NEEDS[operation.name]
     caller.client.raise_request_exception = False
     things = things_for(need, world.quiet, world.quiet.owner)
-    known = contents(world.quiet)
     with unfiltered(), watching(world.workspaces_of(caller), caller.person) as sight:
         answer = call(caller.client, operation, need, things)
-    assert leaks(told_by(answer), marks={world.quiet.mark, world.mark}, ids=known.ids) == set()
+    nothing_of_quiet(world, caller, answer)
     assert sight.foreign == {}
 
 
