@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 import httpx
+import pytest
 
 from backend.core import ids, tenancy
 from backend.core.models import Event
@@ -23,10 +24,11 @@ def make_document(studio: Studio, name: str) -> str:
     return ids.show("doc", made.id)
 
 
-def heard(client: httpx.Client, studio: Studio, act: Callable[[], object]) -> str:
+def heard(client: httpx.Client, studio: Studio, act: Callable[[], object], headers: dict[str, str]) -> str:
     """All that the project's stream says from its first word on, while `act` happens, up to a document called LAST."""
     said = ""
-    with client.stream("GET", f"/api/v1/projects/{studio.project_id}/events", timeout=60) as response:
+    path = f"/api/v1/projects/{studio.project_id}/events"
+    with client.stream("GET", path, headers=headers, timeout=60) as response:
         for text in response.iter_text():
             if not said:
                 act()
@@ -37,8 +39,11 @@ def heard(client: httpx.Client, studio: Studio, act: Callable[[], object]) -> st
     return said
 
 
-def test_a_stream_carries_its_own_tenant_alone(studio: Studio, other_studio: Studio, live_api: LiveApi) -> None:
-    """While much happens next door, somebody who follows their own project hears nothing of it."""
+@pytest.mark.parametrize("headers", [{}, {"Last-Event-ID": "1"}], ids=["first visit", "replay of everything"])
+def test_a_stream_carries_its_own_tenant_alone(
+    studio: Studio, other_studio: Studio, live_api: LiveApi, headers: dict[str, str]
+) -> None:
+    """While much happens next door, somebody who follows their own project hears nothing of it, then or later."""
 
     def much() -> None:
         for number in range(3):
@@ -46,7 +51,7 @@ def test_a_stream_carries_its_own_tenant_alone(studio: Studio, other_studio: Stu
         with tenancy.acting(workspace_id=studio.workspace.id):
             rename_document(studio.board, name=f"Renamed by {studio.ada.email}", by=studio.ada.id)
 
-    said = heard(live_api(other_studio.ada), other_studio, much)
+    said = heard(live_api(other_studio.ada), other_studio, much, headers)
     with tenancy.acting(workspace_id=studio.workspace.id):
         theirs = {one for event in Event.objects.all() for one in ids_in(f"{event.resource} {json.dumps(event.data)}")}
     assert len(theirs) >= 4

@@ -177,6 +177,37 @@ async def test_a_session_without_the_right_gets_nothing(
     assert await kept(world) == before
 
 
+def bearer(world: World, who: str) -> dict[str, str]:
+    return {"Authorization": world.callers[who].client.defaults["HTTP_AUTHORIZATION"]}
+
+
+@pytest.mark.parametrize(
+    ("who", "code"),
+    [
+        ("expired token", NOT_SIGNED_IN),
+        ("revoked token", NOT_SIGNED_IN),
+        ("token of another workspace", NOT_FOUND),
+    ],
+)
+async def test_a_token_without_the_right_gets_nothing(world: World, opened: Opened, who: str, code: int) -> None:
+    """As a session without it."""
+    before = await kept(world)
+    assert await refused(await opened(world.quiet, headers=bearer(world, who)), world) == code
+    assert await kept(world) == before
+
+
+@pytest.mark.parametrize(
+    ("who", "wanted"), [("read token", Denied), ("viewer's token", Denied), ("edit token", Status)]
+)
+async def test_a_token_writes_as_far_as_its_scopes_and_its_person(
+    world: World, opened: Opened, who: str, wanted: type
+) -> None:
+    """The owner's token to read may not write, nor may a viewer's with every scope."""
+    socket = await opened(world.lively if wanted is Status else world.quiet, headers=bearer(world, who))
+    await socket.send(encode(SyncUpdate(change())))
+    assert await outcome(socket, wanted) is wanted
+
+
 async def test_a_page_of_another_site_gets_nothing(world: World, opened: Opened) -> None:
     """Even the owner's cookie opens nothing from a foreign origin."""
     socket = await opened(world.quiet, headers=cookie(world, "owner", "https://elsewhere.invalid"))

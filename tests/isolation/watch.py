@@ -77,7 +77,7 @@ def contents(tenant: Tenant) -> Contents:
         "SELECT false, {name} || (to_jsonb(t) - %(passing)s::text[])::text FROM {table} t WHERE {column} = %(person)s",
         personal_tables(),
     )
-    asked = {"workspace": tenant.workspace.id, "person": tenant.owner.id, "passing": _PASSING}
+    asked: dict[str, Any] = {"workspace": tenant.workspace.id, "person": tenant.owner.id, "passing": _PASSING}
     with (
         tenancy.acting(person_id=tenant.owner.id, workspace_id=tenant.workspace.id),
         connection.cursor() as cursor,
