@@ -59,7 +59,7 @@ class Exchange:
         self.scope = {"type": "http", "method": "POST", "path": address, "query_string": b"", "headers": []}
         self.sent: list[Any] = []
         self.leave = asyncio.Event()
-        self._body = [{"body": b"a", "more_body": True}, {"body": b"b"}]
+        self._body: list[dict[str, Any]] = [{"body": b"a", "more_body": True}, {"body": b"b"}]
 
     async def receive(self) -> dict[str, Any]:
         if self._body:
