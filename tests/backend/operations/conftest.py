@@ -60,6 +60,15 @@ class Said:
 Manage = Callable[..., Said]
 
 
+def patiently(manage: Manage, *arguments: str, **changed: str) -> Said:
+    """The command until it finds all well: on a machine that has too much to do a part may answer too late."""
+    for _ in range(4):
+        said = manage(*arguments, **changed)
+        if said.code == 0:
+            break
+    return said
+
+
 @pytest.fixture
 def manage(stack: Stack) -> Manage:
     """`manage("doctor", "--json", VALKEY_URL=…)`: the command on the stack's settings, with some of them changed."""

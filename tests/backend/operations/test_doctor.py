@@ -20,7 +20,7 @@ from backend.embedded.plan import HOST, ROOT
 from backend.operations import broker, database, environment, findings, processes, store
 from backend.operations.findings import Finding
 from tests.backend.core.collector import collecting
-from tests.backend.operations.conftest import NOWHERE, SECRETS, Manage, addresses
+from tests.backend.operations.conftest import NOWHERE, SECRETS, Manage, addresses, patiently
 from tests.conftest import Stack
 
 PARTS = ("database", "valkey", "s3", "triton", "web")
@@ -32,7 +32,7 @@ def failed(found: Iterator[Finding]) -> set[str]:
 
 def test_a_healthy_stack_has_no_failure(manage: Manage) -> None:
     """Exit code 0; each part, each process and each kind of setting was looked at."""
-    said = manage("doctor", "--json")
+    said = patiently(manage, "doctor", "--json")
     assert said.code == 0, said.out
     levels = said.levels()
     assert "failure" not in levels.values()
@@ -44,7 +44,7 @@ def test_a_healthy_stack_has_no_failure(manage: Manage) -> None:
 
 def test_as_lines_it_ends_with_a_sum(manage: Manage) -> None:
     """For people: a line each, advice below, and how many of each level."""
-    said = manage("doctor", ATELIER_DEMOO="1")
+    said = patiently(manage, "doctor", ATELIER_DEMOO="1")
     assert "Did you mean ATELIER_DEMO?" in said.out
     assert said.out.rstrip().endswith("1 warnings, 0 failures")
     assert said.code == 0

@@ -1,5 +1,6 @@
 """The status of the stack as it runs, while something is open, and when its parts are away."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -12,14 +13,14 @@ import pytest
 from backend.core import ids
 from backend.embedded.parts import PARTS
 from backend.embedded.plan import ROOT
-from tests.backend.operations.conftest import NOWHERE, SECRETS, Manage, addresses
+from tests.backend.operations.conftest import NOWHERE, SECRETS, Manage, addresses, patiently
 from tests.collab.ysocket import YSocket
 from tests.conftest import CLEAN_ENVIRONMENT, Stack, Studio
 
 
 def test_all_of_it_is_seen(manage: Manage) -> None:
     """Every part with its latency, both leaders, a worker, what waits, and the processes with their memory."""
-    said = manage("status", "--json")
+    said = patiently(manage, "status", "--json")
     assert said.code == 0, said.out
     now = said.document
     assert {part["name"] for part in now["parts"]} == {"web", "database", "valkey", "s3", "triton"}
@@ -51,7 +52,8 @@ async def test_what_is_open_is_counted(stack: Stack, studio: Studio, ticket: str
     """Rooms and sockets come from the web's own metrics."""
     socket = await YSocket().open(f"{stack.ws_url}/collab/{studio.board_id}?ticket={ticket}")
     await socket.synced.wait()
-    now = manage("status", "--json").document
+    # In a thread: the socket must go on answering pings.
+    now = (await asyncio.to_thread(patiently, manage, "status", "--json")).document
     await socket.close()
     assert now["web"]["rooms"] >= 1
     assert now["web"]["sockets"] >= 1
@@ -82,4 +84,4 @@ def test_watching_goes_on_until_it_is_told(stack: Stack) -> None:
 def test_it_bears_the_token(stack: Stack, manage: Manage) -> None:
     """A web that shows its metrics to a token alone is read with it; here none is asked for, and it does no harm."""
     assert httpx.get(f"{stack.base_url}/metrics").status_code == 200
-    assert manage("status", "--json", METRICS_TOKEN="a-long-token-of-ours").document["web"] is not None
+    assert patiently(manage, "status", "--json", METRICS_TOKEN="a-long-token-of-ours").document["web"] is not None
