@@ -29,7 +29,7 @@ ENDLESS, ENDS_ITSELF = "follow_project", "end_session"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How many requests were made, how many kinds of failure they found, and which of those are answers of 5xx."""
+    """How many requests were made, how many failures they found, and which of those are answers of 5xx."""
 
     cases: int
     failures: int
@@ -60,9 +60,11 @@ def fuzz(url: str, headers: Mapping[str, str], things: Mapping[str, list[str]], 
 
 
 def _read(report: dict[str, Any], told: str) -> Report:
-    errored = report["operations"]["errored"] + report["test_cases"]["errored"]
-    server = [one for one in report["failures"] if "server" in json.dumps(one.get("checks", one)).lower()]
-    return Report(report["test_cases"]["generated"], len(report["failures"]) + errored, len(server), told)
+    if not report["complete"]:
+        raise RuntimeError(told)
+    failures = sum(found["count"] for found in report["failures"] + report["errors"])
+    server_errors = sum(found["count"] for found in report["failures"] if found["type"] == "ServerError")
+    return Report(report["test_cases"]["generated"], failures, server_errors, told)
 
 
 def things_of(client: httpx.Client) -> dict[str, list[str]]:
