@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -60,11 +60,15 @@ def _union(each: str, tables: Mapping[str, str]) -> sql.Composed:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Every row of a tenant as text, every row that is its owner's own, and every id in them."""
+    """Every row of a tenant as text, and every row that is its owner's own."""
 
     rows: frozenset[str]
     own: frozenset[str]
-    ids: frozenset[uuid.UUID]
+
+    @property
+    def ids(self) -> frozenset[uuid.UUID]:
+        """Every id in them."""
+        return frozenset(found for text in self.rows | self.own for found in _ids_in_row(text))
 
 
 def contents(tenant: Tenant) -> Contents:
@@ -86,13 +90,18 @@ def contents(tenant: Tenant) -> Contents:
         found = cursor.fetchall()
     rows = frozenset(text for is_shared, text in found if is_shared)
     own = frozenset(text for is_shared, text in found if not is_shared)
-    return Contents(rows, own, frozenset(one for text in rows | own for one in ids_in(text)))
+    return Contents(rows, own)
 
 
 def ids_in(text: str) -> set[uuid.UUID]:
     """Every id that stands in `text`, in either form."""
     typed = {uuid.UUID(int=TypeID.from_string(f"x_{suffix}").uuid.int) for suffix in _TYPED_ID.findall(text)}
     return typed | {uuid.UUID(found) for found in _UUID.findall(text)}
+
+
+@lru_cache(maxsize=100_000)
+def _ids_in_row(text: str) -> frozenset[uuid.UUID]:
+    return frozenset(ids_in(text))
 
 
 def told_by(answer: HttpResponseBase) -> str:
