@@ -302,8 +302,11 @@ class Hub:
     # --- who may stay
 
     async def _refresh_all(self) -> None:
+        began = time.monotonic()
         while not self.closing:  # asgiref may swallow a cancellation
-            await asyncio.sleep(self.limits.grant_refresh_s)
+            # From one beginning to the next, so that many grants don't stretch the time in which a removal holds.
+            await asyncio.sleep(max(0.1, began + self.limits.grant_refresh_s - time.monotonic()))
+            began = time.monotonic()
             grants = {_seating(s.grant): s.grant for d in self._documents.values() for s in d.seats}
             await asyncio.gather(*(self._refresh(grant) for grant in grants.values()))
 

@@ -37,6 +37,7 @@ class DocumentAccess:
             grant.person_id,
             session_id=by.id if by and by.kind == "session" else None,
             token_id=by.id if by and by.kind == "token" else None,
+            until=grant.until,
         )
         try:
             return _grant(who, grant.document_id)

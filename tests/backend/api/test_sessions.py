@@ -164,3 +164,10 @@ def test_somebody_who_is_switched_off_is_out(browser: Any, studio: Any) -> None:
     body = {"email": studio.ada.email, "password": PASSWORD}
     answer = Client().post("/_allauth/browser/v1/auth/login", body, content_type="application/json")
     assert answer.status_code == 401
+
+
+def test_a_session_without_a_device_gets_that_of_its_first_request(api: Any, studio: Any) -> None:
+    """One that was made by no request is not shown as nothing for a minute."""
+    client = api(studio.ada)
+    client.get("/api/v1/me", headers={"User-Agent": FIREFOX})
+    assert [row["device"] for row in listed(client)] == [FIREFOX]

@@ -1,0 +1,10 @@
+"""What the Celery workers run for people."""
+
+from celery import shared_task
+
+from backend.workspaces.session_store import SessionStore
+
+
+@shared_task(name="workspaces.sweep", ignore_result=True)
+def sweep() -> None:
+    SessionStore.clear_expired()
