@@ -11,6 +11,7 @@ export type Member = Schemas["MemberOut"];
 export type Project = Schemas["ProjectOut"];
 export type Document = Schemas["DocumentOut"];
 export type Asset = Schemas["AssetOut"];
+export type UploadKind = Schemas["UploadIn"]["media_type"];
 export type Rendition = Schemas["RenditionOut"];
 export type Lineage = Schemas["LineageOut"];
 export type Job = Schemas["JobOut"];

@@ -1,6 +1,6 @@
 /** Hides a photo's way from the browser straight to S3: digest, presigned PUT with progress, verification. */
 import { type Atelier, ApiError, OfflineError, unwrap } from "./client";
-import type { Asset } from "./models";
+import type { Asset, UploadKind } from "./models";
 
 export interface UploadOptions {
   projectId: string;
@@ -19,7 +19,7 @@ export async function uploadPhoto(api: Atelier, { projectId, file, onProgress, s
         filename: file.name || "photo",
         size_bytes: file.size,
         sha256: await sha256Hex(file),
-        media_type: file.type || "application/octet-stream",
+        media_type: (file.type || "application/octet-stream") as UploadKind, // the server refuses others, in words
       },
       signal,
     }),
