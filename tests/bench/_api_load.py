@@ -32,11 +32,18 @@ class Client:
 
     async def get(self, path: str, cookie: str) -> bytes:
         """The body. Raises: Unexpected."""
-        reader, writer = (
-            self._free.pop() if self._free else await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
-        )
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: sessionid={cookie}\r\n\r\n".encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        asked = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: sessionid={cookie}\r\n\r\n".encode()
+        head = b""
+        while not head:
+            kept = bool(self._free)
+            reader, writer = self._free.pop() if kept else await self._connect()
+            try:
+                writer.write(asked)
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            except (asyncio.IncompleteReadError, ConnectionError):
+                writer.close()
+                if not kept:  # a server may end a connection that waited: that is no answer, and another one is tried
+                    raise
         if b"transfer-encoding: chunked" in head:
             body = await _chunks(reader)
         else:
@@ -48,6 +55,9 @@ class Client:
         if not head.startswith(b"http/1.1 200"):
             raise Unexpected(f"{path}: {head[:40]!r} {body[:300]!r}")
         return body
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
 
     async def do(self, act: Act) -> None:
         await asyncio.gather(*(self.get(path, act.cookie) for path in act.paths))
