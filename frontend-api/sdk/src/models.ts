@@ -16,6 +16,7 @@ export type Rendition = Schemas["RenditionOut"];
 export type Lineage = Schemas["LineageOut"];
 export type Job = Schemas["JobOut"];
 export type JobState = Schemas["State"];
+export type ToolAct = Schemas["ActIn"]["tool"];
 export type Suggestion = Schemas["SuggestionOut"];
 export type Session = Schemas["SessionOut"];
 export type Token = Schemas["TokenOut"];

@@ -1,5 +1,5 @@
 /** Hides the calls that the studio makes; each returns the body or throws ApiError or OfflineError. */
-import { createAtelier, unwrap } from "@atelier/sdk";
+import { type ToolAct, createAtelier, unwrap } from "@atelier/sdk";
 
 export const api = createAtelier();
 
@@ -62,5 +62,5 @@ export const submitEnhance = (
 export const getSuggestions = (project_id: Id) =>
   unwrap(api.GET(`${V1}/projects/{project_id}/suggestions`, { params: { path: { project_id } } }));
 
-export const recordAct = (project_id: Id, act: { tool: string; asset_id?: Id; document_id?: Id }) =>
+export const recordAct = (project_id: Id, act: { tool: ToolAct; asset_id?: Id; document_id?: Id }) =>
   unwrap(api.POST(`${V1}/projects/{project_id}/acts`, { params: { path: { project_id } }, body: act }));

@@ -1,10 +1,11 @@
 /** Hides which of a person's doings become usage events: one a finished element, never one a stroke of the pen. */
+import type { ToolAct } from "@atelier/sdk";
 import { recordAct } from "../app/api";
 
-const TOOLS: Record<string, string> = { freedraw: "draw", rectangle: "rectangle", arrow: "arrow", text: "text" };
+const TOOLS: Record<string, ToolAct> = { freedraw: "draw", rectangle: "rectangle", arrow: "arrow", text: "text" };
 
 export class Acts {
-  private readonly open = new Map<string, string>();
+  private readonly open = new Map<string, ToolAct>();
 
   constructor(
     private readonly projectId: string,
@@ -31,7 +32,7 @@ export class Acts {
   }
 
   /** Usage only improves suggestions: a lost one is no trouble to tell of. */
-  record(tool: string, assetId?: string): void {
+  record(tool: ToolAct, assetId?: string): void {
     recordAct(this.projectId, { tool, document_id: this.documentId, ...(assetId && { asset_id: assetId }) }).catch(() => undefined);
   }
 }
