@@ -7,6 +7,7 @@ var/bench/faults-rounds.json.
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -68,6 +69,8 @@ def rows() -> list[dict[str, Any]]:
         played = {key: found for key, found in played.items() if key.split()[0] not in chosen}
     ROUNDS.parent.mkdir(parents=True, exist_ok=True)
     stage = _Stage()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the stack is stopped and its disk unmounted
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background of a shell, which ignores it
     try:
         for name, seed in _todo(played, chosen or MEASURED):
             outcome = stage.play(name, seed)
