@@ -1,4 +1,4 @@
-"""Hides kombu's way to Valkey, and adds what it lacks: neither a message nor an answer of Valkey's ends a worker.
+"""Hides kombu's way to Valkey, and adds what it lacks: no message, answer or end of Valkey's is the end of a worker.
 
 Kombu takes a message off its list before it looks at it, and lets the mistake end the process. What was in a message is
 no loss: the database says what is to do, and a sweeper sends new ones. A Valkey that refuses to write (its disk is
@@ -28,6 +28,12 @@ class Channel(transport.Channel):
             log.warning("queue.refused", error=str(exc))
             time.sleep(PAUSE_S)  # nothing else is to be done in this thread while no task can be had
             raise redis.ConnectionError from exc  # after which Celery connects again
+
+    def _connparams(self, *args: Any, **options: Any) -> Any:
+        """Asked for by whoever wants to acknowledge a message, or give it back, after its connection was lost."""
+        if self.connection.client is None:
+            raise redis.ConnectionError("The connection that brought the message is gone.")  # as which Celery bears it
+        return super()._connparams(*args, **options)  # type: ignore[misc]  # not in the stubs
 
 
 class Transport(transport.Transport):

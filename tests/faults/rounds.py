@@ -49,7 +49,6 @@ def play(
         says = f"ATELIER_FAULT_SEED={seed} {kind.name}: {fault.says}"
         return Outcome(says, violations(seen), recovery_s(seen))
     finally:
-        workload.stop(timeout_s=10.0)
         workload.close()
 
 

@@ -17,6 +17,7 @@ import httpx
 
 from tests.faults.ledger import Attempt, Ledger, Refused
 from tests.faults.stack import FaultStack
+from tests.faults.stream import Follower
 from tests.smoke.board import Board
 from tests.smoke.story import Person, StoryFailed, photo
 
@@ -28,6 +29,7 @@ NEEDS: Mapping[str, frozenset[str]] = {
     "create": frozenset({"web", "postgres"}),
     "act": frozenset({"web", "postgres"}),
     "member": frozenset({"web", "postgres"}),
+    "follow": frozenset({"web", "postgres"}),
     "upload": frozenset({"web", "postgres", "s3", "clock"}),
     "suggest": frozenset({"web", "postgres", "valkey", "relay", "learner", "link", "clock"}),
     "job": frozenset({"web", "postgres", "valkey", "s3", "worker", "triton", "clock"}),
@@ -84,6 +86,10 @@ class Workload:
         board = {"kind": "board", "name": self._mark}
         self.board = ada.post(f"/projects/{self.project}/documents", board, expect=201)["id"]
         self.picture = self._take_picture("Ada", "picture.jpg")["id"]
+        cy = self.people["Cy"].http
+        self.follower = Follower(self._url, f"/api/v1/projects/{self.project}/events", dict(cy.cookies), self.ledger)
+        self.follower.start()
+        self._opened.callback(self.follower.stop)
         self.boards = {name: self.joined(name) for name in self._unsaved}
         place = {"type": "image", "fileId": self.picture, "status": "saved", "x": 0, "y": 0, "width": 9, "height": 9}
         for number in range(PICTURES):
@@ -125,9 +131,21 @@ class Workload:
             with self.ledger.attempt("look"):
                 self._look()
             time.sleep(0.3)
-        return [f"job {job} has not ended" for job in self._waiting]
+        while (untold := self._untold()) and time.monotonic() < end:
+            time.sleep(0.1)
+        unended = [f"job {job} has not ended" for job in self._waiting]
+        return unended + [f"who follows was not told of {thing}" for thing in untold]
+
+    def _untold(self) -> set[str]:
+        """The ids of what was acknowledged and the stream has not brought yet."""
+        ledger = self.ledger
+        made = [*ledger.documents.values(), *ledger.assets.values(), *ledger.jobs.values()]
+        return {thing["id"] for thing in made} - self.follower.told
 
     def close(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(10.0)
         self._opened.close()
 
     def _again(self, act: str, go: Callable[[], None], pause_s: float) -> None:

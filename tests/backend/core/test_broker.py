@@ -38,3 +38,14 @@ def test_a_refusal_is_met_by_connecting_again(broker: Connection) -> None:
         with pytest.raises(redis.ConnectionError):
             queue.get(timeout=5)
     valkey.client().delete(name)
+
+
+def test_to_acknowledge_too_late_is_a_lost_connection(broker: Connection) -> None:
+    """A task may end after the connection that brought it."""
+    name = f"test-{uuid.uuid4()}"
+    queue = broker.SimpleQueue(name)
+    queue.put("sound")
+    message = queue.get(timeout=5)
+    broker.close()
+    with pytest.raises(redis.ConnectionError):
+        message.ack()
