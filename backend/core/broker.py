@@ -31,7 +31,7 @@ class Channel(transport.Channel):
 
     def _connparams(self, *args: Any, **options: Any) -> Any:
         """Asked for by whoever wants to acknowledge a message, or give it back, after its connection was lost."""
-        if self.connection.client is None:
+        if getattr(self.connection, "client", None) is None:
             raise redis.ConnectionError("The connection that brought the message is gone.")  # as which Celery bears it
         return super()._connparams(*args, **options)  # type: ignore[misc]  # not in the stubs
 

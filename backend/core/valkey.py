@@ -11,7 +11,7 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-REST_S = 1.0  # after a failed connect; without it each request would wait a second for each thing that it tells
+REST_S = 1.0  # after a failure; without it each request would wait for each thing that it tells
 _CONNECT_S, _ANSWER_S = 1.0, 2.0
 
 
@@ -21,20 +21,37 @@ class _Rest:
 
 
 class _Connection(redis.Connection):
-    """Fails at once where another connection of the client has just failed."""
+    """Fails at once where it or another connection of the client has just failed."""
 
     def __init__(self, *, rest: _Rest, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]  # redis-py's connections are not typed
         self._rest = rest
 
-    def connect(self) -> None:
+    def connect_check_health(self, *args: Any, **options: Any) -> None:
+        self._refuse_while_resting()
+        try:
+            super().connect_check_health(*args, **options)
+        except (redis.ConnectionError, redis.TimeoutError):
+            self._begin_rest()
+            raise
+
+    def send_packed_command(self, *args: Any, **options: Any) -> None:
+        self._refuse_while_resting()
+        super().send_packed_command(*args, **options)  # type: ignore[no-untyped-call]  # as above
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*args, **options)
+        except redis.TimeoutError:  # an error of another kind may be of this connection alone, as after a restart
+            self._begin_rest()
+            raise
+
+    def _begin_rest(self) -> None:
+        self._rest.until = time.monotonic() + REST_S
+
+    def _refuse_while_resting(self) -> None:
         if time.monotonic() < self._rest.until:
             raise redis.ConnectionError("Valkey was away a moment ago.")
-        try:
-            super().connect()  # type: ignore[no-untyped-call]  # as above
-        except (redis.ConnectionError, redis.TimeoutError):
-            self._rest.until = time.monotonic() + REST_S
-            raise
 
 
 def connected_to(url: str) -> redis.Redis:

@@ -8,6 +8,9 @@ import pytest
 import redis
 
 from backend.core import valkey
+from backend.embedded.plan import free_port
+from tests.conftest import Stack
+from tests.faults.network import Link
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def deaf() -> Iterator[str]:
 def test_only_the_first_who_asks_waits(deaf: str) -> None:
     """A request tells several things; one time-out is what it may cost."""
     with valkey.connected_to(deaf) as client:
-        with pytest.raises(redis.TimeoutError):
+        with pytest.raises(redis.RedisError):
             client.publish("a", "b")
         began = time.monotonic()
         for _ in range(10):
@@ -29,11 +32,35 @@ def test_only_the_first_who_asks_waits(deaf: str) -> None:
         assert time.monotonic() - began < 0.5
 
 
+@pytest.fixture
+def link(stack: Stack) -> Iterator[Link]:
+    """The way to the real Valkey."""
+    found = Link(port=free_port(taken=set()), target=stack.plan.ports["valkey"])
+    yield found
+    found.close()
+
+
+def test_those_who_are_connected_wait_no_longer(link: Link) -> None:
+    """What is open when the server falls silent would else run into one time-out each."""
+    with valkey.connected_to(f"redis://127.0.0.1:{link.port}/0") as client:
+        connections = [client.connection_pool.get_connection() for _ in range(3)]
+        for connection in connections:
+            client.connection_pool.release(connection)
+        link.delay_s = 60.0
+        began = time.monotonic()
+        for _ in range(5):
+            with pytest.raises(redis.RedisError):
+                client.publish("a", "b")
+        assert time.monotonic() - began < 4.0
+
+
 def test_it_is_asked_again_after_a_rest(deaf: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a process would never find that it is back."""
     monkeypatch.setattr(valkey, "REST_S", 0.1)
     with valkey.connected_to(deaf) as client:
         for _ in range(2):
-            with pytest.raises(redis.TimeoutError):
+            began = time.monotonic()
+            with pytest.raises(redis.RedisError):
                 client.publish("a", "b")
+            assert time.monotonic() - began > 1.0
             time.sleep(0.2)
