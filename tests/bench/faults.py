@@ -8,16 +8,19 @@ var/bench/faults-rounds.json.
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeAlias
 
 import httpx
+import psycopg
 
 from backend.embedded.plan import ROOT
 from tests.faults.invariants import SERVING_S
 from tests.faults.kinds import KINDS
+from tests.faults.ledger import Refused
 from tests.faults.rounds import Outcome, play
 from tests.faults.stack import FaultStack, fault_stack
 from tests.faults.workload import crew
@@ -27,6 +30,11 @@ QUICK = bool(os.environ.get("QUICK"))
 SEEDS = int(os.environ.get("SEEDS") or (1 if QUICK else 20))
 ROUNDS = ROOT / "var" / "bench" / "faults-rounds.json"
 MEASURED = [name for name, kind in KINDS.items() if kind.use != "test"]
+
+_BROKEN_OFF = (
+    *(AssertionError, StoryFailed, Refused, httpx.HTTPError),
+    *(psycopg.Error, OSError, subprocess.SubprocessError),
+)
 
 Rounds: TypeAlias = dict[str, dict[str, Any]]  # by kind and seed, as "kind 7"
 
@@ -44,7 +52,7 @@ class _Stage:
                 stack = self._opened.enter_context(fault_stack(os.environ))
                 self._found = stack, self._opened.enter_context(crew(stack))
             return play(*self._found, KINDS[name], seed=seed, length="short" if QUICK else "long")
-        except (AssertionError, StoryFailed, httpx.HTTPError, OSError) as exc:
+        except _BROKEN_OFF as exc:
             self.close()
             return Outcome(f"ATELIER_FAULT_SEED={seed} {name}", [f"the round broke off: {exc!r}"], {})
 

@@ -1,7 +1,9 @@
 """Hides a stack to make faults on: its supervisor in a process of its own, on a small disk of its own."""
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -21,6 +23,7 @@ from backend.embedded import plan as plans
 from backend.embedded.plan import ROOT
 from tests.faults.network import Link
 
+PREFIX = "atelier-faults-"
 OURS = ("web", "worker", "relay", "learner")
 DISK_BYTES = 2 * 1024**3  # sparse: a cluster with some WAL, some volumes of the store
 NEEDED = {"nft": "nftables", "strace": "strace", "mkfs.ext4": "e2fsprogs", "mount": "mount", "cc": "gcc"}
@@ -133,7 +136,8 @@ def fault_stack(environment: Mapping[str, str]) -> Iterator[FaultStack]:
     Raises: RuntimeError where this machine lacks what faults are made with.
     """
     _check_machine()
-    with tempfile.TemporaryDirectory(prefix="atelier-faults-") as folder, ExitStack() as opened:
+    _clear_left_over()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, ExitStack() as opened:
         var = Path(folder, "var")
         var.mkdir()
         opened.enter_context(_own_disk(Path(folder, "disk"), var))
@@ -158,10 +162,23 @@ def _is_there(program: str) -> bool:
 def _own_disk(image: Path, at: Path) -> Iterator[None]:
     """An ext4 of its own at `at`, that can be filled without harm to anybody else."""
     with open(image, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # whoever finds it free knows that its tests are dead
         file.truncate(DISK_BYTES)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
-    subprocess.run(["mount", "-o", "loop", str(image), str(at)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(at)], check=True)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
+        subprocess.run(["mount", "-o", "loop", str(image), str(at)], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "--lazy", str(at)], check=True)
+
+
+def _clear_left_over() -> None:
+    """Unmount and delete what tests left that were killed; their supervisors ended with them."""
+    for image in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/disk"):
+        with open(image, "rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # others are at work
+            subprocess.run(["umount", "--lazy", str(image.with_name("var"))], capture_output=True)
+        shutil.rmtree(image.parent, ignore_errors=True)

@@ -5,7 +5,9 @@ processes read the clock through clock.so of the folder ATELIER_FAULT_CLOCKS, wh
 jump.
 """
 
+import ctypes
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +17,8 @@ from backend.embedded.__main__ import run
 from backend.embedded.children import Command
 from backend.embedded.parts import PARTS, Part
 from backend.embedded.plan import HOST, Plan, StackError
+
+PR_SET_PDEATHSIG = 1
 
 
 def changed_parts() -> Sequence[Part]:
@@ -39,6 +43,7 @@ def _with(part: Part, environment: Mapping[str, str]) -> Part:
 
 
 def main() -> int:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # a test that is killed leaves no stack behind
     try:
         return run(without=[], port=int(os.environ["ATELIER_PORT"]), parts=changed_parts())
     except StackError as exc:
