@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 import os
+import socket
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")  # ninja asks for settings when it is imported
@@ -28,10 +29,14 @@ class BoundedHttp(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._head_bytes: int | None = 0  # of the head that is coming; None between its end and the next one
+        self._trailer_bytes = 0
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
+        # What a client does not take holds its connection and our memory: the kernel ends it after that time.
+        patience_ms = int(settings.REQUEST_TIMEOUT_S * 1000)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -40,9 +45,16 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = 0
+        self._head_bytes = self._trailer_bytes = 0
         if self._patience is None:
             self._wait()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_bytes is not None:
+            return super().on_header(name, value)
+        self._trailer_bytes += len(name) + len(value)  # after a chunked body; ASGI has no use for them
+        if self._trailer_bytes > settings.MAX_HEADER_BYTES:
+            self.transport.abort()
 
     def on_headers_complete(self) -> None:
         self._head_bytes = None

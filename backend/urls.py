@@ -13,8 +13,9 @@ urlpatterns = [
     path("docs/errors", error_page.error_page),
     path("docs/metrics", metrics.metrics_page),
     path("docs/rights", rights_page.rights_page),
-    # Nobody has a telephone number here, and allauth's views of them fail without one.
-    re_path(r"^_allauth/browser/v1/(?:account/phone|auth/phone/verify(?:/resend)?)$", problems.not_found),
+    # Nobody has a telephone number here, and allauth's views of them fail without one. An address of e-mail says who
+    # somebody is to those who invite them, so nobody takes another one without showing that it is theirs.
+    re_path(r"^_allauth/browser/v1/(?:account/(?:phone|email)|auth/phone/verify(?:/resend)?)$", problems.not_found),
     path("_allauth/", include("allauth.headless.urls")),
     path("demo/sign-in/<str:token>", pages.demo_sign_in, name="demo_sign_in"),
     path("sw.js", pages.service_worker),

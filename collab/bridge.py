@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import Literal
 from uuid import UUID
 
 from channels.db import database_sync_to_async
@@ -11,7 +12,7 @@ from django.utils.module_loading import import_string
 
 from collab.ports import Access, Credential, Grant
 
-THREADS = 4  # each holds a database connection while it works
+THREADS = 4  # of each kind; each holds a database connection while it works
 TIMEOUT_S = 10.0
 
 
@@ -22,13 +23,14 @@ def _access() -> Access:
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="collab.access")
+def _threads(work: Literal["redeem", "refresh"]) -> ThreadPoolExecutor:
+    """Of its own kind, so that a crowd at the door does not hold up who must leave."""
+    return ThreadPoolExecutor(THREADS, thread_name_prefix=f"collab.{work}")
 
 
 async def redeem(credential: Credential, document_id: UUID) -> Grant:
     """Raises what the port raises, and TimeoutError."""
-    call = database_sync_to_async(_access().redeem, thread_sensitive=False, executor=_threads())
+    call = database_sync_to_async(_access().redeem, thread_sensitive=False, executor=_threads("redeem"))
     async with asyncio.timeout(TIMEOUT_S):
         redeemed: Grant = await call(credential, document_id)
         return redeemed
@@ -36,7 +38,7 @@ async def redeem(credential: Credential, document_id: UUID) -> Grant:
 
 async def refresh(grant: Grant) -> Grant | None:
     """Raises TimeoutError, and what the database raises when it is away."""
-    call = database_sync_to_async(_access().refresh, thread_sensitive=False, executor=_threads())
+    call = database_sync_to_async(_access().refresh, thread_sensitive=False, executor=_threads("refresh"))
     async with asyncio.timeout(TIMEOUT_S):
         fresh: Grant | None = await call(grant)
         return fresh

@@ -70,24 +70,24 @@ def apply(
     return edit_id
 
 
-def undo(edit_id: UUID, *, person_id: UUID) -> bool:
+def undo(edit_id: UUID, *, document_id: UUID, person_id: UUID) -> bool:
     """Take an edit back; False when that was done already. Idempotent. Locks the edit's row.
 
     Raises:
-        NotFound: no such edit in the tenant.
+        NotFound: no such edit of the document in the tenant.
         Forbidden: it was made for somebody else.
     """
     _needs_transaction()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT document_id, workspace_id, on_behalf_of, client_id, clock, before, undone_at "
-            "FROM collab_edit WHERE id = %s FOR UPDATE",
-            [edit_id],
+            "SELECT workspace_id, on_behalf_of, client_id, clock, before, undone_at "
+            "FROM collab_edit WHERE id = %s AND document_id = %s FOR UPDATE",
+            [edit_id, document_id],
         )
         row = cursor.fetchone()
         if row is None:
             raise NotFound("There is no such edit.")
-        document_id, workspace_id, on_behalf_of, client_id, clock, before, undone_at = row
+        workspace_id, on_behalf_of, client_id, clock, before, undone_at = row
         if on_behalf_of != person_id:
             raise Forbidden("Only the person for whom an edit was made may undo it.")
         if undone_at is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
@@ -19,7 +19,7 @@ from psycopg_pool import PoolTimeout
 
 from backend.api.problems import problem
 from backend.core import idempotency, limits, tenancy
-from backend.core.errors import AppError, MethodNotAllowed, PartUnavailable, TooLarge
+from backend.core.errors import AppError, Conflict, MethodNotAllowed, PartUnavailable, TooLarge
 
 log = structlog.get_logger()
 
@@ -61,12 +61,17 @@ class ApiMiddleware:
                 repeatable = idempotency.of(request, person_id, token_id)
             if OWN_TRANSACTIONS.fullmatch(request.path):
                 return self.get_response(request)
+            if person_id is None:
+                return self.get_response(request)  # 401, or what is public and opens its own
             with tenancy.acting(person_id=person_id):
                 return self._answer_once(request, repeatable) if repeatable else self._answer_or_undo(request)
         except AppError as refusal:
             return problem(refusal)
         except RequestDataTooBig:
             return problem(TooLarge(f"A body may have {settings.MAX_BODY_BYTES} bytes."))
+        except IntegrityError:  # at the commit: what was pointed at went meanwhile
+            log.warning("request.clashed", exc_info=True)
+            return problem(Conflict())
         except (OperationalError, InterfaceError, PoolTimeout):
             log.exception("database.away")
             return problem(PartUnavailable("The database is away for now. Try again in some seconds.", part="database"))
@@ -107,4 +112,5 @@ def _revalidate(request: HttpRequest, response: HttpResponse) -> None:
     if known == ["*"] or response["ETag"] in (tag.removeprefix("W/") for tag in known):
         response.status_code = 304
         response.content = b""
-        del response["Content-Type"]
+        for name in ("Content-Type", "Content-Length"):
+            response.headers.pop(name, None)

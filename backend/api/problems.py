@@ -32,6 +32,7 @@ def problem(error: AppError) -> JsonResponse:
     response = JsonResponse(as_body(error), status=error.status, content_type="application/problem+json")
     if error.status == 503:
         metrics.PART_AWAY.labels(str(error.extra.get("part", ""))).inc()
+    response["Cache-Control"] = "no-store"
     wait_s = error.extra.get("retry_after_s", 5 if error.status == 503 else None)
     if wait_s is not None:
         response["Retry-After"] = str(wait_s)
@@ -67,11 +68,7 @@ def _database_away() -> AppError:
 
 def _invalid(exc: ValidationError) -> AppError:
     """What is wrong and where; never the value itself, which may be private."""
-    fields = [
-        {"field": ".".join(str(part) for part in error["loc"][1:] if part != "payload"), "detail": error["msg"]}
-        for error in exc.errors
-    ]
-    return InvalidInput("; ".join(f"{f['field']}: {f['detail']}" for f in fields), fields=fields)
+    return InvalidInput.of((tuple(part for part in e["loc"][1:] if part != "payload"), e["msg"]) for e in exc.errors)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

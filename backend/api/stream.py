@@ -9,6 +9,7 @@ An event's id is the database's time of the last look before it. Source: WHATWG 
 
 import asyncio
 import json
+import threading
 import time
 import uuid
 from collections import Counter
@@ -56,6 +57,7 @@ _SHOWN = {
 }
 _AWAY = (redis.RedisError, OSError, asyncio.IncompleteReadError)
 _open: Counter[uuid.UUID] = Counter()  # streams of each person in this process
+_counting = threading.Lock()
 
 
 @dataclass(slots=True)
@@ -86,8 +88,30 @@ class Stream(StreamingHttpResponse):
 
     def __init__(self, follower: Follower, *, replay: bool) -> None:
         super().__init__(_events(follower, replay=replay), content_type="text/event-stream")
+        self._person_id: uuid.UUID | None = follower.who.person_id
         self["Cache-Control"] = "no-store"
         self["X-Accel-Buffering"] = "no"
+
+    def close(self) -> None:
+        super().close()
+        person_id, self._person_id = self._person_id, None
+        if person_id is not None:
+            _leave(person_id)
+
+
+def _enter(person_id: uuid.UUID) -> None:
+    """Raises: RateLimited."""
+    with _counting:
+        if _open[person_id] >= settings.MAX_STREAMS_PER_PERSON:
+            raise RateLimited(f"You follow {settings.MAX_STREAMS_PER_PERSON} projects already.", retry_after_s=5)
+        _open[person_id] += 1
+
+
+def _leave(person_id: uuid.UUID) -> None:
+    with _counting:
+        _open[person_id] -= 1
+        if not _open[person_id]:
+            del _open[person_id]
 
 
 @router.get(
@@ -110,12 +134,11 @@ def follow_project(
     get what changed since; `reset` says that it was too long ago: read again what you show. `closed`: you may no more.
     """
     project = access_project(request.person_id, project_id, Act.READ)
-    if _open[request.person_id] >= settings.MAX_STREAMS_PER_PERSON:
-        raise RateLimited(f"You follow {settings.MAX_STREAMS_PER_PERSON} projects already.", retry_after_s=5)
     now = events.database_now()
     follower = Follower(request.signed_in, project_id, project.workspace_id, _since(last_event_id, now))
     if last_event_id is None:  # what is committed by now they read by GET
         _happened(follower)
+    _enter(request.person_id)
     return Stream(follower, replay=last_event_id is not None)
 
 
@@ -127,13 +150,14 @@ def _since(last_event_id: str | None, now: datetime) -> datetime:
     """Raises: InvalidInput for an id that no stream gave."""
     if last_event_id is None:
         return now
-    if not last_event_id.isascii() or not last_event_id.isdigit() or int(last_event_id) > _id(now) + 60_000:
+    if not last_event_id.isascii() or not last_event_id.isdigit():
         raise InvalidInput("This Last-Event-ID is not one that a stream gave.", field="Last-Event-ID")
+    if int(last_event_id) > _id(now):
+        return now - KEPT - REACH  # the clock went back since: told by `reset`, for an EventSource can't mend its id
     return datetime.fromtimestamp(int(last_event_id) / 1000, UTC)
 
 
 async def _events(follower: Follower, *, replay: bool) -> AsyncIterator[bytes]:
-    _open[follower.who.person_id] += 1
     metrics.STREAMS_OPEN.inc()
     try:
         async with AsyncExitStack() as opened:
@@ -159,9 +183,6 @@ async def _events(follower: Follower, *, replay: bool) -> AsyncIterator[bytes]:
                     yield f"id: {_id(follower.looked_at)}\n: ping\n\n".encode()
     finally:
         metrics.STREAMS_OPEN.dec()
-        _open[follower.who.person_id] -= 1
-        if not _open[follower.who.person_id]:
-            del _open[follower.who.person_id]
 
 
 class Told:

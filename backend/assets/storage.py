@@ -8,6 +8,7 @@ SHA-256 answer 400.
 
 import base64
 import hashlib
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 _CHUNK_BYTES = 1024 * 1024
+# Fewer than the threads that serve requests: a store that hangs holds up those who need it, and no others.
+_slots = threading.BoundedSemaphore(24)
+_WAITED_FOR = {"get", "head"}
 
 
 class ObjectMissing(Exception):
@@ -51,7 +55,7 @@ def rendition_key(workspace_id: uuid.UUID, sha256: str, name: str) -> str:
     return f"{workspace_id}/{sha256}.{name}"
 
 
-def _client(endpoint_url: str) -> "S3Client":
+def _client(endpoint_url: str, *, read_timeout_s: int = 15, attempts: int = 3) -> "S3Client":
     return boto3.client(
         "s3",
         endpoint_url=endpoint_url,
@@ -64,8 +68,8 @@ def _client(endpoint_url: str) -> "S3Client":
             request_checksum_calculation="when_required",  # SeaweedFS refuses the checksum trailers of newer boto3
             response_checksum_validation="when_required",
             connect_timeout=2,
-            read_timeout=15,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            read_timeout=read_timeout_s,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=16,
         ),
     )
@@ -82,13 +86,21 @@ def _public() -> "S3Client":
     return _client(settings.S3_PUBLIC_URL)
 
 
+@cache
+def _impatient() -> "S3Client":
+    """For what a request, or a transaction, waits for."""
+    return _client(settings.S3_ENDPOINT_URL, read_timeout_s=5, attempts=1)
+
+
 @contextmanager
 def _store(operation: str) -> Iterator["S3Client"]:
     """The client, for one operation: measured, with its errors as ours."""
+    if not _slots.acquire(timeout=1.0):
+        raise StorageUnavailable("The storage of files is slow just now; try again in a moment.")
     began, outcome = time.perf_counter(), "ok"
     try:
         with trace.span(f"s3.{operation}", kind="client"):
-            yield _inside()
+            yield _impatient() if operation in _WAITED_FOR else _inside()
     except ClientError as exc:
         status = exc.response["ResponseMetadata"]["HTTPStatusCode"]
         outcome = "missing" if status == 404 else "refused"
@@ -103,6 +115,7 @@ def _store(operation: str) -> Iterator["S3Client"]:
         log.warning("storage.away", error=type(exc).__name__)
         raise StorageUnavailable from exc
     finally:
+        _slots.release()
         metrics.STORE_DURATION.labels(operation, outcome).observe(time.perf_counter() - began)
 
 

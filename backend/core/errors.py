@@ -24,7 +24,11 @@ AppError
 Rooms add their own codes in an `errors.py` of their own. Source: RFC 9457; RFC 6455, section 7.4.
 """
 
-from typing import ClassVar
+from collections.abc import Iterable
+from itertools import islice
+from typing import ClassVar, Self
+
+MAX_FIELDS, MAX_FIELD = 20, 200  # told of in one problem; characters of each
 
 
 class AppError(Exception):
@@ -105,6 +109,15 @@ class Unsupported(AppError):
 
 class InvalidInput(AppError):
     code, status, title, close_code = "invalid_input", 422, "Something in the input is not right", 4400
+
+    @classmethod
+    def of(cls, found: Iterable[tuple[tuple[object, ...], str]]) -> Self:
+        """What is wrong, each with the way to it: never the value itself. The first few, for input has no end."""
+        fields = [
+            {"field": ".".join(map(str, way))[:MAX_FIELD], "detail": detail[:MAX_FIELD]}
+            for way, detail in islice(found, MAX_FIELDS)
+        ]
+        return cls("; ".join(f"{field['field']}: {field['detail']}" for field in fields), fields=fields)
 
 
 class KeyReused(InvalidInput):

@@ -42,7 +42,7 @@ local answer, full, refused = {}, {}, false
 for i, key in ipairs(KEYS) do
   local quota = tonumber(ARGV[i])
   local each = 60000000 / quota
-  local at = math.max(tonumber(redis.call('GET', key) or 0), now)
+  local at = math.min(math.max(tonumber(redis.call('GET', key) or 0), now), now + 60000000)  -- the clock may go back
   local left = math.floor((60000000 - (at - now)) / each + 0.000001) - 1
   full[i] = at + each
   if left < 0 then refused = true end

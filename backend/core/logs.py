@@ -16,6 +16,14 @@ def _add_trace(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDic
     return event
 
 
+class _NoPath(logging.Filter):
+    """Takes the address out of Django's line about an answer of 5xx: it may hold an invitation's secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = "http.failed", ()
+        return True
+
+
 def configure_logging(level: str) -> None:
     """Send structlog's and the standard library's records to stderr as JSON."""
     shared: list[structlog.typing.Processor] = [
@@ -48,10 +56,12 @@ def configure_logging(level: str) -> None:
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
             "root": {"handlers": ["stderr"], "level": level},
+            "filters": {"no_path": {"()": _NoPath}},
             # Presigned addresses, and socket addresses with tickets, are credentials: their loggers stay silent.
             "loggers": {
                 name: {"level": "WARNING"}
                 for name in ("botocore", "boto3", "urllib3", "httpx", "httpcore", "uvicorn.access", "uvicorn.error")
-            },
+            }
+            | {"django.request": {"level": "ERROR", "filters": ["no_path"]}},
         }
     )

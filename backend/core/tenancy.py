@@ -26,6 +26,8 @@ def acting(
         with connections[using].cursor() as cursor:
             cursor.execute(_BIND, [_text(person_id), _text(workspace_id)])
         yield
+    if not connections[using].in_atomic_block:
+        connections[using].close()  # back to the pool: what follows may wait for a store or a network
 
 
 def enter_workspace(workspace_id: uuid.UUID, *, using: str = "default") -> None:

@@ -71,12 +71,8 @@ def _check_parameters(contract: Task, parameters: dict[str, Any]) -> pydantic.Ba
     try:
         return contract.parameters.model_validate(parameters)
     except pydantic.ValidationError as exc:
-        fields = [
-            {"field": ".".join(["parameters", *map(str, error["loc"])]), "detail": error["msg"]}
-            for error in exc.errors(include_url=False, include_input=False)
-        ]
-        detail = "; ".join(f"{field['field']}: {field['detail']}" for field in fields)
-        raise InvalidParameters(detail, fields=fields) from exc
+        found = exc.errors(include_url=False, include_input=False)
+        raise InvalidParameters.of((("parameters", *error["loc"]), error["msg"]) for error in found) from exc
 
 
 def _check_document(project: Project, document_id: uuid.UUID, by: uuid.UUID) -> None:
@@ -112,7 +108,7 @@ def undo_edit(document_id: uuid.UUID, edit_id: uuid.UUID, *, by: uuid.UUID) -> b
         NotFound, Forbidden: no such document or edit, somebody else's, or no right to edit.
     """
     document = access_document(by, document_id, Act.EDIT)
-    undone = edits.undo(edit_id, person_id=by)
+    undone = edits.undo(edit_id, document_id=document.id, person_id=by)
     if undone:
         shown = ids.show("doc", document.id)
         events.record(

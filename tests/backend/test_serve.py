@@ -43,6 +43,13 @@ def answer(connection: socket.socket) -> tuple[int, Any]:
     return int(head.split()[1]), json.loads(body)
 
 
+def trickle(connection: socket.socket, data: bytes) -> None:
+    """Send it again and again, for ten seconds at the least."""
+    for _ in range(10_000):
+        connection.sendall(data)
+        time.sleep(0.001)
+
+
 def test_a_head_without_end_is_cut_off(port: int) -> None:
     """It is refused when it passes the limit, though its last line has not come."""
     with socket.create_connection((HOST, port), timeout=20) as connection:
@@ -118,3 +125,11 @@ def test_an_answer_that_nobody_reads_ends(port: int) -> None:
     with socket.create_connection((HOST, port), timeout=20) as other:
         other.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         assert other.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_trailers_without_end_are_cut_off(port: int) -> None:
+    """What follows a chunked body is not kept, and ends the connection when it passes the limit of headers."""
+    with socket.create_connection((HOST, port), timeout=20) as connection:
+        connection.sendall(b"POST /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            trickle(connection, b"a: bcdefgh\r\n" * 10)

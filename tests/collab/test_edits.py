@@ -62,8 +62,8 @@ def test_undo_takes_it_away_once(acting: Acting, make: Make, studio: Studio) -> 
     with acting():
         edit_id = make(SetEntry("elements", "a", IMAGE))
     with acting():
-        assert edits.undo(edit_id, person_id=studio.ada.pk) is True
-        assert edits.undo(edit_id, person_id=studio.ada.pk) is False
+        assert edits.undo(edit_id, document_id=studio.board.pk, person_id=studio.ada.pk) is True
+        assert edits.undo(edit_id, document_id=studio.board.pk, person_id=studio.ada.pk) is False
         assert edits.read(studio.board.pk, "elements") == {}
 
 
@@ -72,7 +72,7 @@ def test_undo_leaves_what_replaced_the_entry(acting: Acting, make: Make, studio:
     with acting():
         edit_id = make(SetEntry("elements", "a", {"x": 1}))
         make(SetEntry("elements", "a", {"x": 2}))
-        assert edits.undo(edit_id, person_id=studio.ada.pk)
+        assert edits.undo(edit_id, document_id=studio.board.pk, person_id=studio.ada.pk)
         assert edits.read(studio.board.pk, "elements") == {"a": {"x": 2}}
 
 
@@ -82,24 +82,26 @@ def test_undo_brings_back_what_the_edit_replaced_or_removed(acting: Acting, make
         make(SetEntry("elements", "a", {"x": 1}), SetEntry("elements", "b", {"x": 1}))
         edit_id = make(SetEntry("elements", "a", {"x": 2}), RemoveEntry("elements", "b"))
         assert edits.read(studio.board.pk, "elements") == {"a": {"x": 2}}
-        edits.undo(edit_id, person_id=studio.ada.pk)
+        edits.undo(edit_id, document_id=studio.board.pk, person_id=studio.ada.pk)
         assert edits.read(studio.board.pk, "elements") == {"a": {"x": 1}, "b": {"x": 1}}
 
 
 def test_only_the_asker_undoes(acting: Acting, make: Make, studio: Studio, other_studio: Studio) -> None:
-    """Another person is refused, another tenant finds nothing."""
+    """Another person is refused; at another document, or in another tenant, there is no such edit."""
     with acting():
         edit_id = make(SetEntry("elements", "a", IMAGE))
         with pytest.raises(Forbidden):
-            edits.undo(edit_id, person_id=studio.bo.pk)
+            edits.undo(edit_id, document_id=studio.board.pk, person_id=studio.bo.pk)
         with pytest.raises(NotFound):
-            edits.undo(ids.new_id(), person_id=studio.ada.pk)
+            edits.undo(edit_id, document_id=ids.new_id(), person_id=studio.ada.pk)
+        with pytest.raises(NotFound):
+            edits.undo(ids.new_id(), document_id=studio.board.pk, person_id=studio.ada.pk)
     stranger = other_studio.ada.pk
     with (
         tenancy.acting(person_id=stranger, workspace_id=other_studio.workspace.pk),
         pytest.raises(NotFound),
     ):
-        edits.undo(edit_id, person_id=stranger)
+        edits.undo(edit_id, document_id=studio.board.pk, person_id=stranger)
 
 
 def test_another_tenant_sees_nothing_of_the_journal(

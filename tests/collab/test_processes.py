@@ -227,7 +227,7 @@ def _edit(studio: Studio, key: str) -> Any:
 
 def _undo(studio: Studio, edit_id: UUID) -> Any:
     with tenancy.acting(person_id=studio.ada.pk, workspace_id=studio.workspace.pk):
-        return edits.undo(edit_id, person_id=studio.ada.pk)
+        return edits.undo(edit_id, document_id=studio.board.pk, person_id=studio.ada.pk)
 
 
 async def test_an_edit_from_python_reaches_open_sockets(webs: list[Web], join: Join, studio: Studio) -> None:

@@ -1,7 +1,9 @@
 """GET /assets/{id}/renditions/{name}: bytes for those who may read the asset at that moment, in parts and again."""
 
 import io
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -11,10 +13,11 @@ from django.test import Client
 from PIL import Image
 
 from backend.core import tenancy
+from backend.embedded import children
 from backend.workspaces.services import remove_member
 from tests.backend.api.test_assets import JPEG, Api, upload
 from tests.backend.assets.test_pictures import saved
-from tests.conftest import Studio
+from tests.conftest import VAR, Studio
 
 LiveApi = Callable[[Any], httpx.Client]
 
@@ -101,3 +104,35 @@ def test_a_large_file_streams(studio: Studio, api: Api, live_api: LiveApi) -> No
     assert whole.content == data
     assert Image.open(io.BytesIO(whole.content)).size == (1200, 1200)
     assert ada.get(url, headers={"Range": "bytes=1000000-3000000"}).content == data[1_000_000:3_000_001]
+
+
+@pytest.mark.parametrize("known", ["W/{etag}", "*", '"other", {etag}'])
+def test_each_form_of_what_a_client_has(studio: Studio, api: Api, live_api: LiveApi, known: str) -> None:
+    """Weak tags, any and lists answer 304 as well, and the connection serves the next request."""
+    url = original(api(studio.ada), studio)
+    ada = live_api(studio.ada)
+    etag = ada.get(url).headers["ETag"]
+    answer = ada.get(url, headers={"If-None-Match": known.format(etag=etag)})
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert ada.get(url).content == JPEG
+
+
+def test_a_store_that_hangs_holds_up_nobody_else(studio: Studio, api: Api, live_api: LiveApi) -> None:
+    """Dozens who wait for pictures keep no database connection: the rest of the studio answers at once."""
+    url = original(api(studio.ada), studio)
+    clients = [live_api(studio.ada) for _ in range(40)]
+    store = next(process for name, process, _ in children.running(VAR) if name == "s3")
+    store.suspend()
+    try:
+        with ThreadPoolExecutor(40) as pool:
+            waiting = [pool.submit(client.get, url) for client in clients[1:]]
+            time.sleep(0.5)
+            began = time.monotonic()
+            assert clients[0].get("/api/v1/me").status_code == 200
+            took_s = time.monotonic() - began
+            statuses = {future.result().status_code for future in waiting}
+    finally:
+        store.resume()
+    assert took_s < 4
+    assert statuses == {503}
+    assert clients[0].get(url).status_code == 200

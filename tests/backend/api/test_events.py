@@ -3,11 +3,13 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
 from django.db import connections
 from django.test import Client
 
@@ -128,7 +130,7 @@ def test_who_was_away_too_long_reads_again(studio: Studio, live_api: LiveApi) ->
         assert next(kind for _, kind, _ in frames if kind) == "reset"
 
 
-@pytest.mark.parametrize("forged", ["", "x", "-1", "1.5", "9" * 19, "9" * 30, "١٢"])
+@pytest.mark.parametrize("forged", ["", "x", "-1", "1.5", "9" * 30, "١٢"])
 def test_forged_ids_are_refused(studio: Studio, live_api: LiveApi, forged: str) -> None:
     """422 with a code before the stream begins."""
     headers = {b"Last-Event-ID": forged.encode()}
@@ -169,7 +171,7 @@ def test_the_look_is_by_an_index(studio: Studio) -> None:
         )
         plan = " ".join(row[0] for row in cursor.fetchall())
     connections["owner"].close()
-    assert "event_workspace_time" in plan
+    assert "Seq Scan" not in plan
 
 
 def test_a_first_visit_hears_only_what_happens_from_then_on(studio: Studio, api: Api, live_api: LiveApi) -> None:
@@ -180,3 +182,28 @@ def test_a_first_visit_hears_only_what_happens_from_then_on(studio: Studio, api:
         time.sleep(2.5)
         add_board(api(studio.ada), studio, "Now")
         assert names(frames, until="Now") == ["Now"]
+
+
+def test_nobody_follows_without_end(studio: Studio, live_api: LiveApi) -> None:
+    """Of many streams at once as many are opened as a person may have; who leaves makes room."""
+    clients = [live_api(studio.ada) for _ in range(settings.MAX_STREAMS_PER_PERSON + 5)]
+    address = f"/api/v1/projects/{studio.project_id}/events"
+    with ExitStack() as opened, ThreadPoolExecutor(len(clients)) as pool:
+        streams = list(pool.map(lambda client: opened.enter_context(client.stream("GET", address)), clients))
+        statuses = [stream.status_code for stream in streams]
+    assert statuses.count(200) == settings.MAX_STREAMS_PER_PERSON
+    assert statuses.count(429) == 5
+    end = time.monotonic() + 10
+    while True:
+        with clients[0].stream("GET", address) as stream:
+            if stream.status_code == 200:
+                return
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_an_id_of_the_future_is_no_end(studio: Studio, live_api: LiveApi) -> None:
+    """After the database's clock went back a browser still comes with its old id, and can't mend it: `reset`."""
+    tomorrow = str(int((time.time() + 86_400) * 1000))
+    with following(live_api(studio.bo), studio, tomorrow) as frames:
+        assert next(kind for _, kind, _ in frames if kind) == "reset"

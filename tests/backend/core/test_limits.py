@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from backend.core import limits, metrics
+from backend.core import limits, metrics, valkey
 from tests.conftest import Stack, Studio
 
 Api = Callable[[Any], Client]
@@ -151,3 +151,13 @@ def test_outside_of_a_request_nothing_is_counted(stack: Stack) -> None:
         limits.take_of_workspace(workspace)
         limits.take_of_workspace(workspace)
     assert len(spent.policies) == 1
+
+
+def test_a_clock_that_goes_back_shuts_nobody_out(stack: Stack) -> None:
+    """A bucket that seems to be full only in an hour counts as one that is empty now: a minute at the most."""
+    key = f"rate:test:{uuid.uuid4()}"
+    valkey.client().set(key, int((time.time() + 3600) * 1e6))
+    answer = limits._ask([key], [60])
+    assert answer is not None
+    assert answer[0] == -1
+    assert answer[2] <= 1_000_000
