@@ -11,13 +11,7 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-<<<<<<< HEAD
 REST_S = 1.0  # after a failure; without it each request would wait for each thing that it tells
-=======
-REST_S = (
-    1.0  # after a failed connect or no answer; without it each request would wait a second for each thing that it tells
-)
->>>>>>> 9fef394 (api: Mend what an attack found: trailers, a store that hangs, clocks, secrets in logs.)
 _CONNECT_S, _ANSWER_S = 1.0, 2.0
 
 
@@ -33,7 +27,6 @@ class _Connection(redis.Connection):
         super().__init__(**options)  # type: ignore[no-untyped-call]  # redis-py's connections are not typed
         self._rest = rest
 
-<<<<<<< HEAD
     def connect_check_health(self, *args: Any, **options: Any) -> None:
         self._refuse_while_resting()
         try:
@@ -57,16 +50,6 @@ class _Connection(redis.Connection):
         self._rest.until = time.monotonic() + REST_S
 
     def _refuse_while_resting(self) -> None:
-=======
-    def read_response(self, *args: Any, **options: Any) -> Any:
-        try:
-            return super().read_response(*args, **options)
-        except redis.TimeoutError:
-            self._rest.until = time.monotonic() + REST_S
-            raise
-
-    def connect(self) -> None:
->>>>>>> 9fef394 (api: Mend what an attack found: trailers, a store that hangs, clocks, secrets in logs.)
         if time.monotonic() < self._rest.until:
             raise redis.ConnectionError("Valkey was away a moment ago.")
 
