@@ -197,7 +197,9 @@ PAGES: dict[str, str] = {
     "demo/sign-in/<str:token>": "/demo/sign-in/forged",
     "sw.js": "/sw.js",
     r"^(?:sign-in|account|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$": "/p/{project_id}",
-    r"^_allauth/browser/v1/(?:account/(?:phone|email)|auth/phone/verify(?:/resend)?)$": "/_allauth/browser/v1/account/phone",
+    r"^_allauth/browser/v1/(?:account/(?:phone|email)|auth/phone/verify(?:/resend)?)$": (
+        "/_allauth/browser/v1/account/email"
+    ),
     "_allauth/browser/v1/config": "/_allauth/browser/v1/config",
     "_allauth/browser/v1/auth/session": "/_allauth/browser/v1/auth/session",
     "_allauth/browser/v1/auth/reauthenticate": "/_allauth/browser/v1/auth/reauthenticate",
