@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 import tritonclient.grpc as grpc  # type: ignore[import-untyped]  # the package ships no types
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
@@ -37,8 +38,10 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture(scope="module")
-def span(tmp_path_factory: pytest.TempPathFactory) -> Span:
-    return quality.network(tmp_path_factory.mktemp("weights"))
+def span(session_client: Client, tmp_path_factory: pytest.TempPathFactory) -> Span:
+    """The network in this process, in the numbers that this machine's Triton counts in."""
+    dtype = _enhance(session_client, np.zeros((8, 8, 3), np.uint8)).dtype
+    return quality.network(tmp_path_factory.mktemp("weights"), getattr(torch, dtype))
 
 
 @pytest.fixture(scope="module")
