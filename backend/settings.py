@@ -153,6 +153,7 @@ def _database(name: str, url: str, **options: object) -> dict[str, object]:
         "HOST": parts.pop("host", None),
         "PORT": parts.pop("port", 5432),
         "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,  # else each connection that a restart of PostgreSQL left in the pool fails somebody
         "OPTIONS": {"connect_timeout": 5, **parts, **options},  # sslmode and all else that the address says
         "TEST": {"MIRROR": None},
     }
