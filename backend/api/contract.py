@@ -91,8 +91,20 @@ def _note(operation: Operation, name: str, value: object) -> None:
 
 
 class AtelierAPI(NinjaAPI):
-    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
-        schema = super().get_openapi_schema(**options)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._documents: dict[str, OpenAPISchema] = {}  # by the prefix of their paths; making one takes a while
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        prefix = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
+        if prefix not in self._documents:
+            self._documents[prefix] = self._document(prefix)
+        return self._documents[prefix]
+
+    def _document(self, prefix: str) -> OpenAPISchema:
+        schema = super().get_openapi_schema(path_prefix=prefix)
         components: dict[str, Any] = schema["components"]
         components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
         components["responses"], components["headers"] = {}, _HEADERS
