@@ -14,6 +14,10 @@ class Refused(Exception):
     """An attempt that did not succeed, in words for the report. Nothing was acknowledged."""
 
 
+class Abandoned(Exception):
+    """The round ended in the middle of an attempt that others had to help along: it is not written down."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One go at an act; the times are monotonic. `why` is empty where it succeeded."""
@@ -52,6 +56,8 @@ class Ledger:
         began, why = time.monotonic(), ""
         try:
             yield
+        except Abandoned:
+            return
         except Refused as exc:
             why = str(exc)
         except httpx.TransportError as exc:

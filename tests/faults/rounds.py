@@ -31,8 +31,8 @@ def play(
     stack: FaultStack, people: Mapping[str, Person], kind: Kind, *, seed: int, length: Literal["short", "long"]
 ) -> Outcome:
     """The fault that `seed` draws of `kind`, with the invariants checked after it."""
-    draw = random.Random(f"{seed}-{kind.name}")
-    workload = Workload(stack.url, people, draw)
+    draw = random.Random(f"{seed} {kind.name}")
+    workload = Workload(stack.url, people, seed=f"{seed} {kind.name}")
     try:
         workload.open()
         workload.start()

@@ -6,6 +6,7 @@ joined again with a new ticket. They are gentle: what they do together is some t
 
 import hashlib
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from tests.faults.ledger import Attempt, Ledger, Refused
+from tests.faults.ledger import Abandoned, Attempt, Ledger, Refused
 from tests.faults.stack import FaultStack
 from tests.faults.stream import Follower
 from tests.smoke.board import Board
@@ -63,15 +64,16 @@ class _Send:
 class Workload:
     """The actors of one round, started by `start` and ended by `stop`; what they saw is in `ledger`."""
 
-    def __init__(self, url: str, people: Mapping[str, Person], draw: random.Random) -> None:
+    def __init__(self, url: str, people: Mapping[str, Person], *, seed: str) -> None:
         self.ledger = Ledger()
         self.people = people
-        self._url, self._draw = url, draw
+        self._url = url
+        self._draws = {act: random.Random(f"{seed} {act}") for act in NEEDS}  # for each actor its own: they race
         self._opened = ExitStack()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._numbers = iter(range(10**9))
-        self._mark = f"{draw.getrandbits(40):010x}"
+        self._mark = secrets.token_hex(5)  # not drawn: the same fault may be made again on one stack
         self._pending: dict[str, _Send] = {}
         self._waiting: dict[str, float] = {}  # jobs that have not ended, by id, with the time of their asking
         self._unsaved: dict[str, dict[str, Any]] = {"Bo": {}, "Cy": {}}
@@ -166,7 +168,7 @@ class Workload:
     def _edit(self, name: str) -> None:
         """One stroke, until it is saved; with it all that this client drew before."""
         board, key = self.boards[name], self._next("stroke")
-        stroke = self._unsaved[name][key] = {"type": "freedraw", "by": name, "x": self._draw.randrange(1000)}
+        stroke = self._unsaved[name][key] = {"type": "freedraw", "by": name, "x": self._draws["edit"].randrange(1000)}
         board.put(key, stroke)
         if not (board.saved(timeout_s=5.0) and board.is_connected()):
             self._come_back(board)
@@ -185,7 +187,7 @@ class Workload:
     def _create(self) -> None:
         key, answer = self._post("Di", "create", f"/projects/{self.project}/documents", kind="text", name="{key}")
         self.ledger.documents[key] = answer
-        if self._draw.random() < 0.3:
+        if self._draws["create"].random() < 0.3:
             body = {"kind": "text", "name": key}
             again = self._answer(
                 "Di", "POST", f"/projects/{self.project}/documents", expect=201, json=body, key=key
@@ -194,7 +196,7 @@ class Workload:
                 self.ledger.wrong_replays.append(f"{key} answered {answer}, then {again}")
 
     def _act(self) -> None:
-        self._post("Flo", "act", f"/projects/{self.project}/acts", tool=self._draw.choice(TOOLS))
+        self._post("Flo", "act", f"/projects/{self.project}/acts", tool=self._draws["act"].choice(TOOLS))
         self.ledger.acts += 1
 
     def _change_member(self) -> None:
@@ -234,6 +236,8 @@ class Workload:
         with self.ledger.attempt("suggest"):
             before = self._answer("Flo", "GET", address, expect=200).json()["as_of"]
             while self._answer("Flo", "GET", address, expect=200).json()["as_of"] == before:
+                if self._stopping.is_set():
+                    raise Abandoned
                 if time.monotonic() - began > 5.0:
                     raise Refused("the suggestions do not follow")
                 time.sleep(0.3)
