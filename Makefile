@@ -12,7 +12,7 @@ NOWHERE := ATELIER_VAR=$(CURDIR)/var ATELIER_SECRET_KEY=none TRITON_URL=127.0.0.
 QUIET_THREADS := OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-smoke install-test status doctor test test-python test-studio lint lint-style lint-types lint-imports \
+.PHONY: help run install install-smoke install-test status doctor test test-python test-backend test-others test-studio lint lint-style lint-types lint-imports \
   lint-studio lint-django bench smoke snapshot clean
 
 help: ## Show the commands
@@ -38,9 +38,25 @@ doctor: ## Examine each part and each setting, with advice
 
 test: install-test test-studio test-python ## All tests on real parts, with coverage
 
-# ARGS="tests/collab -k room" runs some of them, without the bar on coverage.
+# ARGS="tests/collab -k room" runs some of them, without the bar on coverage. All of them run in two halves side by side,
+# each on a stack of its own, for most of them wait more than they compute.
 test-python:
-	$(QUIET_THREADS) $(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term --durations=10)
+ifdef ARGS
+	$(QUIET_THREADS) $(PYTHON) -m pytest $(ARGS)
+else
+	@rm -f .coverage*
+	@$(MAKE) --no-print-directory -k -j2 --output-sync=target test-backend test-others
+	@$(PYTHON) -m coverage combine --quiet .coverage-backend .coverage-others
+	@$(PYTHON) -m coverage report
+endif
+
+HALF = $(QUIET_THREADS) COVERAGE_FILE=.coverage-$(1) $(PYTHON) -m pytest --cov --cov-report= --cov-fail-under=0 --durations=10
+
+test-backend:
+	$(call HALF,backend) tests/backend
+
+test-others:
+	$(call HALF,others) tests --ignore=tests/backend
 
 test-studio:
 	@$(NPM) run test
