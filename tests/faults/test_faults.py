@@ -39,7 +39,7 @@ def people(stack: FaultStack) -> Iterator[Mapping[str, Person]]:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", TESTED)
 def test_what_was_acknowledged_outlives(stack: FaultStack, people: Mapping[str, Person], name: str) -> None:
-    """Nothing acknowledged is lost or doubled, all is served within 30 s, and what needs no absent part goes on."""
+    """Nothing acknowledged is lost or doubled, all is served again, and what needs no absent part goes on."""
     outcome = play(stack, people, KINDS[name], seed=SEED, length="short")
     print(outcome.says)
     assert outcome.violations == []

@@ -77,7 +77,7 @@ BREACHES: list[tuple[str, Breach]] = [
     ("no_effect_is_doubled", lambda e: replace(e, elements={**e.elements, "again": e.elements["result"]})),
     ("no_2xx_is_false", lambda e: replace(e, documents={"doc_1": {**DOCUMENT, "name": "another"}})),
     ("no_2xx_is_false", lambda e: replace(e, digests={"ast_photo": "cc"})),
-    ("serving_again_within_30_s", lambda e: without_attempts_after(e, ENDED)),
+    ("all_is_served_again", lambda e: without_attempts_after(e, ENDED)),
     ("what_needs_no_absent_part_went_on", lambda e: with_attempt(e, Attempt("read", 101.0, 101.1, "503"))),
     ("what_needs_no_absent_part_went_on", lambda e: with_attempt(e, Attempt("edit", 101.0, 107.0, ""))),
 ]
