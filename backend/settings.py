@@ -54,6 +54,7 @@ MAX_HEADER_BYTES = env.int("MAX_HEADER_BYTES", 32 * 1024)  # of a request: its a
 REQUEST_TIMEOUT_S = env.float("REQUEST_TIMEOUT_S", 30.0)  # for a body to arrive, and for a client to take what we send
 IDEMPOTENCY_KEEP_S = env.int("IDEMPOTENCY_KEEP_S", 24 * 3600)
 RATE_PERSON_PER_MIN = env.int("RATE_PERSON_PER_MIN", 3000)  # 0: no limit
+RATE_ACTS_PER_MIN = env.int("RATE_ACTS_PER_MIN", 600)  # of a person: more than hands do, and it bounds the outbox
 RATE_TOKEN_PER_MIN = env.int("RATE_TOKEN_PER_MIN", 3000)
 MAX_STREAMS_PER_PERSON = env.int("MAX_STREAMS_PER_PERSON", 20)  # in one process
 RATE_WORKSPACE_PER_MIN = env.int("RATE_WORKSPACE_PER_MIN", 30_000)

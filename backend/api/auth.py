@@ -4,21 +4,16 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import structlog
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja.security import HttpBearer
 from ninja.security import SessionAuth as NinjaSessionAuth
-from psycopg_pool import PoolTimeout
 
-from backend.api.problems import problem
-from backend.core.errors import Forbidden, NotSignedIn, PartUnavailable
+from backend.api.problems import DATABASE_AWAY, database_away, problem
+from backend.core.errors import Forbidden, NotSignedIn
 from backend.workspaces import signed_in
 from backend.workspaces.limits import limited
 from backend.workspaces.models import Person
 from backend.workspaces.signed_in import SignedIn
-
-log = structlog.get_logger()
 
 
 class Request(HttpRequest):
@@ -48,9 +43,8 @@ class TokenMiddleware:
             response = problem(exc)
             response["WWW-Authenticate"] = 'Bearer error="invalid_token"'
             return response
-        except (OperationalError, InterfaceError, PoolTimeout):
-            log.exception("database.away")
-            return problem(PartUnavailable("The database is away for now. Try again in some seconds.", part="database"))
+        except DATABASE_AWAY:
+            return problem(database_away())
         request.user, request.signed_in = person, found  # type: ignore[attr-defined]  # declared on Request above
         request.token_id = found.token_id  # type: ignore[attr-defined]  # what the rate limits count by
         with limited(found.limit):

@@ -11,7 +11,6 @@ from contextlib import closing
 from urllib.parse import quote
 
 from django.http import HttpResponse, StreamingHttpResponse
-from django.utils.http import parse_etags
 from ninja import Router
 
 from backend.api.auth import Request
@@ -20,7 +19,7 @@ from backend.api.schemas import AssetId
 from backend.assets import storage
 from backend.assets.errors import RangeOutside
 from backend.assets.queries import Download, access_download
-from backend.core import tenancy
+from backend.core import conditions, tenancy
 from backend.core.errors import NotFound
 
 router = Router(tags=["assets"])
@@ -49,8 +48,7 @@ def download_asset(request: Request, asset_id: AssetId, rendition: str) -> HttpR
     """
     with tenancy.acting(person_id=request.person_id):  # a slow store must not hold a transaction
         found = access_download(request.person_id, asset_id, rendition)
-    known = parse_etags(request.headers.get("If-None-Match", ""))
-    if known == ["*"] or found.etag in (tag.removeprefix("W/") for tag in known):
+    if conditions.is_known(request, found.etag):
         return _with_headers(HttpResponse(status=304), found)
     try:
         body = storage.open_object(found.key, range_header=_range(request, found.etag))

@@ -11,15 +11,13 @@ from collections.abc import Callable
 import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
-from django.utils.http import parse_etags
-from psycopg_pool import PoolTimeout
 
-from backend.api.problems import problem
-from backend.core import idempotency, limits, tenancy
-from backend.core.errors import AppError, Conflict, MethodNotAllowed, PartUnavailable, TooLarge
+from backend.api.problems import DATABASE_AWAY, database_away, problem
+from backend.core import conditions, idempotency, rate_limits, tenancy
+from backend.core.errors import AppError, Conflict, MethodNotAllowed, TooLarge
 
 log = structlog.get_logger()
 
@@ -40,7 +38,7 @@ class ApiMiddleware:
         asked_head = request.method == "HEAD"
         if asked_head:
             request.method = "GET"
-        with limits.counting() as spent:
+        with rate_limits.counting() as spent:
             response = self._answer(request)
             if response.status_code == 405:
                 response = _not_allowed(response["Allow"])
@@ -55,7 +53,7 @@ class ApiMiddleware:
             person_id = request.user.pk if request.user.is_authenticated else None
             token_id = getattr(request, "token_id", None)
             if person_id is not None:
-                limits.take({"person": person_id, "token": token_id})
+                rate_limits.take({"person": person_id, "token": token_id})
             repeatable = None
             if request.method == "POST" and person_id is not None:
                 repeatable = idempotency.of(request, person_id, token_id)
@@ -72,9 +70,8 @@ class ApiMiddleware:
         except IntegrityError:  # at the commit: what was pointed at went meanwhile
             log.warning("request.clashed", exc_info=True)
             return problem(Conflict())
-        except (OperationalError, InterfaceError, PoolTimeout):
-            log.exception("database.away")
-            return problem(PartUnavailable("The database is away for now. Try again in some seconds.", part="database"))
+        except DATABASE_AWAY:
+            return problem(database_away())
 
     def _answer_or_undo(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
@@ -108,8 +105,7 @@ def _revalidate(request: HttpRequest, response: HttpResponse) -> None:
     if "Cache-Control" not in response:
         response["Cache-Control"] = "private, no-cache"  # keep it, but ask each time
     patch_vary_headers(response, ("Cookie", "Authorization"))
-    known = parse_etags(request.headers.get("If-None-Match", ""))
-    if known == ["*"] or response["ETag"] in (tag.removeprefix("W/") for tag in known):
+    if conditions.is_known(request, response["ETag"]):
         response.status_code = 304
         response.content = b""
         for name in ("Content-Type", "Content-Length"):

@@ -9,12 +9,15 @@ from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from psycopg_pool import PoolTimeout
 
 from backend.api import json_body
 from backend.core import metrics
 from backend.core.errors import AppError, Forbidden, InvalidInput, NotFound, NotSignedIn, PartUnavailable, TooLarge
 
 log = structlog.get_logger()
+
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
 
 def as_body(error: AppError) -> dict[str, object]:
@@ -52,8 +55,8 @@ def register(api: NinjaAPI) -> None:
     answer(ValidationError, _invalid)
     answer(HttpError, _http_error)
     answer(DataError, lambda exc: InvalidInput("A text holds a NUL character, or a number is out of range."))
-    answer(OperationalError, lambda exc: _database_away())
-    answer(InterfaceError, lambda exc: _database_away())
+    for away in DATABASE_AWAY:
+        answer(away, lambda exc: database_away())
 
 
 def _http_error(exc: HttpError) -> AppError:
@@ -61,7 +64,8 @@ def _http_error(exc: HttpError) -> AppError:
     return refused or (InvalidInput(str(exc)) if exc.status_code == 400 else Forbidden(str(exc)))
 
 
-def _database_away() -> AppError:
+def database_away() -> AppError:
+    """For each of DATABASE_AWAY, in its handler."""
     log.exception("database.away")
     return PartUnavailable("The database is away for now. Try again in some seconds.", part="database")
 

@@ -19,6 +19,12 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
+def is_known(request: HttpRequest, tag: str) -> bool:
+    """Whether the client says, by If-None-Match, that it has what `tag` names; a weak tag will do to read."""
+    known = parse_etags(request.headers.get("If-None-Match", ""))
+    return known == ["*"] or tag in (one.removeprefix("W/") for one in known)
+
+
 def check_match(request: HttpRequest, version: int) -> None:
     """Let a change go on only if the client has seen `version`. Call it with the row locked.
 

@@ -27,7 +27,13 @@ from backend.core.errors import RateLimited
 
 log = structlog.get_logger()
 
-Scope = Literal["person", "token", "workspace"]
+Scope = Literal["person", "token", "workspace", "acts"]
+_WHO_MAY: dict[Scope, str] = {
+    "person": "You may ask",
+    "token": "This token may ask",
+    "workspace": "This workspace may be asked",
+    "acts": "You may tell of acts",
+}
 WINDOW_S = 60
 TIMEOUT_S = 0.25  # a request is worth more than its count
 REST_S = 5.0  # after a failure Valkey is not asked for so long
@@ -105,7 +111,7 @@ def take(buckets: Mapping[Scope, uuid.UUID | None]) -> None:
         wait_s, scope = max(refused)
         metrics.RATE_LIMITED.labels(scope).inc()
         whole_s = max(1, math.ceil(wait_s))
-        detail = f"This {scope} may ask {quotas[scope]} times a minute. Go on in {whole_s} s."
+        detail = f"{_WHO_MAY[scope]} {quotas[scope]} times a minute. Go on in {whole_s} s."
         raise RateLimited(detail, scope=scope, retry_after_s=whole_s)
 
 
@@ -121,6 +127,7 @@ def _quota(scope: Scope) -> int:
         "person": settings.RATE_PERSON_PER_MIN,
         "token": settings.RATE_TOKEN_PER_MIN,
         "workspace": settings.RATE_WORKSPACE_PER_MIN,
+        "acts": settings.RATE_ACTS_PER_MIN,
     }[scope]
 
 

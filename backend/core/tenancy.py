@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from django.db import connections, transaction
 
-from backend.core import limits, trace
+from backend.core import rate_limits, trace
 from backend.core.errors import NotFound
 
 _BIND = "SELECT set_config('app.person', %s, true), set_config('app.workspace', %s, true)"
@@ -45,7 +45,7 @@ def enter_workspace(workspace_id: uuid.UUID, *, using: str = "default") -> None:
         cursor.execute(_ENTER, {"workspace": workspace_id})
         if cursor.fetchone() != (str(workspace_id),):
             raise NotFound
-    limits.take_of_workspace(workspace_id)
+    rate_limits.take_of_workspace(workspace_id)
 
 
 def enter_as_newcomer(workspace_id: uuid.UUID, *, using: str = "default") -> None:

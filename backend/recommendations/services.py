@@ -1,23 +1,14 @@
 """Records what people use, as the client tells it."""
 
-import time
 import uuid
 
-import redis
-import structlog
-
 from backend.assets.models import Asset
-from backend.core import events, ids, valkey
-from backend.core.errors import InvalidInput, NotFound, RateLimited
+from backend.core import events, ids, rate_limits
+from backend.core.errors import InvalidInput, NotFound
 from backend.projects.models import Document
 from backend.projects.queries import access_project
 from backend.recommendations.tools import ACTS
 from backend.workspaces.rights import Act
-
-log = structlog.get_logger()
-
-RATE_WINDOW_S = 10
-RATE_LIMIT = 100  # acts of a person in a window: ten a second is more than hands do, and bounds the outbox
 
 
 def record_act(
@@ -42,7 +33,7 @@ def record_act(
         raise NotFound("There is no such asset in this project.")
     if document_id and not Document.objects.filter(pk=document_id, project=project).exists():
         raise NotFound("There is no such document in this project.")
-    _check_rate(by)
+    rate_limits.take({"acts": by})
     shown = ids.show("prj", project.id)
     data: dict[str, object] = {"project_id": shown, "tool": tool}
     if asset_id:
@@ -52,20 +43,3 @@ def record_act(
     # A resource of its own for each person and project: their acts are in order, and nobody waits for another's lock.
     resource = f"{shown}/{ids.show('per', by)}/acts"
     events.record("act.used", workspace_id=project.workspace_id, resource=resource, person_id=by, data=data)
-
-
-def _check_rate(person_id: uuid.UUID) -> None:
-    """Raises RateLimited. Counts in Valkey; while that is away nobody is refused."""
-    window, passed_s = divmod(time.time(), RATE_WINDOW_S)
-    key = f"rate:acts:{person_id}:{int(window)}"
-    try:
-        pipeline = valkey.client().pipeline(transaction=False)
-        pipeline.incr(key)
-        pipeline.expire(key, 2 * RATE_WINDOW_S)
-        count = pipeline.execute()[0]
-    except redis.RedisError as exc:
-        log.warning("acts.rate_unknown", error=type(exc).__name__)
-        return
-    if count > RATE_LIMIT:
-        wait_s = int(RATE_WINDOW_S - passed_s) + 1
-        raise RateLimited(f"Too many acts at once. Go on in {wait_s} s.", retry_after_s=wait_s)

@@ -22,7 +22,7 @@ from backend.embedded.plan import ROOT
 from tests.bench._stack import signed_in
 
 EACH_S = 100 if os.environ.get("QUICK") else 540  # of two
-WITHOUT_LIMITS = {f"RATE_{of}_PER_MIN": "0" for of in ("PERSON", "TOKEN", "WORKSPACE")}
+WITHOUT_LIMITS = {f"RATE_{of}_PER_MIN": "0" for of in ("PERSON", "TOKEN", "WORKSPACE", "ACTS")}
 SCOPES = ["read", "comment", "edit", "delete", "manage"]
 ENDLESS, ENDS_ITSELF = "follow_project", "end_session"
 

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from backend.core import limits, metrics, valkey
+from backend.core import metrics, rate_limits, valkey
 from tests.conftest import Stack, Studio
 
 Api = Callable[[Any], Client]
@@ -36,7 +36,7 @@ def test_at_once_nobody_gets_more_than_the_quota(stack: Stack, quota: int, asked
     """Of any number of requests at one moment the first `quota` pass; what is left counts down to none."""
     keys, lefts = [f"rate:test:{uuid.uuid4()}"], []
     for _ in range(asked):
-        answer = limits._ask(keys, [quota])
+        answer = rate_limits._ask(keys, [quota])
         assert answer is not None
         lefts.append(answer[0])
     passed = [left for left in lefts if left >= 0]
@@ -48,21 +48,21 @@ def test_at_once_nobody_gets_more_than_the_quota(stack: Stack, quota: int, asked
 def test_a_bucket_fills_evenly(stack: Stack) -> None:
     """Empty, it has one again after a minute divided by the quota, and not before."""
     key, quota = f"rate:test:{uuid.uuid4()}", 60
-    while (answer := limits._ask([key], [quota])) and answer[0] >= 0:
+    while (answer := rate_limits._ask([key], [quota])) and answer[0] >= 0:
         pass
     assert answer is not None
     assert 0 < answer[2] <= 1_000_000
     time.sleep(answer[2] / 1e6 + 0.02)
-    assert (limits._ask([key], [quota]) or [-1])[0] == 0
+    assert (rate_limits._ask([key], [quota]) or [-1])[0] == 0
 
 
 def test_a_refusal_takes_from_no_bucket(stack: Stack) -> None:
     """Where one of two is empty, the other keeps what it has."""
     empty, full = f"rate:test:{uuid.uuid4()}", f"rate:test:{uuid.uuid4()}"
-    limits._ask([empty], [1])
+    rate_limits._ask([empty], [1])
     for _ in range(3):
-        limits._ask([full, empty], [10, 1])
-    assert (limits._ask([full], [10]) or [0])[0] == 9
+        rate_limits._ask([full, empty], [10, 1])
+    assert (rate_limits._ask([full], [10]) or [0])[0] == 9
 
 
 def test_answers_say_what_is_left(studio: Studio, api: Api, few: Settings) -> None:
@@ -125,10 +125,10 @@ def valkey_hangs(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterato
     """An address where connections are taken and nothing ever answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings.VALKEY_URL = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
-        limits._script.cache_clear()
-        monkeypatch.setattr(limits, "_rests_until", 0.0)
+        rate_limits._script.cache_clear()
+        monkeypatch.setattr(rate_limits, "_rests_until", 0.0)
         yield
-    limits._script.cache_clear()
+    rate_limits._script.cache_clear()
 
 
 def test_without_valkey_nobody_is_refused(studio: Studio, api: Api, few: Settings, valkey_hangs: None) -> None:
@@ -139,17 +139,17 @@ def test_without_valkey_nobody_is_refused(studio: Studio, api: Api, few: Setting
     assert {answer.status_code for answer in answers} == {200}
     assert "RateLimit" not in answers[0]
     assert metrics.RATE_LIMIT_OPEN._value.get() == before + 10
-    assert time.monotonic() - began < 10 * limits.TIMEOUT_S + 5
+    assert time.monotonic() - began < 10 * rate_limits.TIMEOUT_S + 5
 
 
 def test_outside_of_a_request_nothing_is_counted(stack: Stack) -> None:
     """Tasks enter workspaces as often as they like."""
     workspace = uuid.uuid4()
     for _ in range(3):
-        limits.take_of_workspace(workspace)
-    with limits.counting() as spent:
-        limits.take_of_workspace(workspace)
-        limits.take_of_workspace(workspace)
+        rate_limits.take_of_workspace(workspace)
+    with rate_limits.counting() as spent:
+        rate_limits.take_of_workspace(workspace)
+        rate_limits.take_of_workspace(workspace)
     assert len(spent.policies) == 1
 
 
@@ -157,7 +157,7 @@ def test_a_clock_that_goes_back_shuts_nobody_out(stack: Stack) -> None:
     """A bucket that seems to be full only in an hour counts as one that is empty now: a minute at the most."""
     key = f"rate:test:{uuid.uuid4()}"
     valkey.client().set(key, int((time.time() + 3600) * 1e6))
-    answer = limits._ask([key], [60])
+    answer = rate_limits._ask([key], [60])
     assert answer is not None
     assert answer[0] == -1
     assert answer[2] <= 1_000_000
