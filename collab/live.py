@@ -147,6 +147,7 @@ class LiveDocument:
 
     def loaded(self, room: Room) -> None:
         self.room = room
+        self.empty_since = self._clock()  # whoever waited for the load has yet to sit down
         self.ready.set()
         deferred, self._deferred = self._deferred, []
         for update in deferred:

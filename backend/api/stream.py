@@ -162,6 +162,7 @@ async def _events(follower: Follower, *, replay: bool) -> AsyncIterator[bytes]:
     try:
         async with AsyncExitStack() as opened:
             told = Told(follower, opened)
+            await told.listen()  # before we say so: what happens from then on is told at once
             yield f"retry: 1000\nid: {_id(follower.looked_at)}\n: you are following\n\n".encode()
             look_at = 0.0 if replay else time.monotonic() + LOOK_S
             ping_at = time.monotonic() + PING_S
@@ -197,17 +198,15 @@ class Told:
 
     async def next(self) -> bytes | None:
         """The next frame, or None after POLL_S at the most."""
+        if self._channel is None and time.monotonic() >= self._retry_at:
+            await self.listen()
+        if self._channel is None:
+            await asyncio.sleep(POLL_S)
+            return None
         try:
-            if self._channel is None:
-                await self._subscribe()
-            if self._channel is None:
-                return None
             message = await self._channel.get_message(ignore_subscribe_messages=True, timeout=POLL_S)
         except _AWAY as exc:
-            metrics.VALKEY_ERRORS.labels("stream").inc()
-            log.warning("stream.valkey_away", error=type(exc).__name__)
-            self._channel = None
-            self._retry_at = time.monotonic() + RETRY_S
+            self._lose(exc)
             return None
         if message is None:
             return None
@@ -219,15 +218,23 @@ class Told:
             return None
         return self._follower.frame(told["kind"], told["data"])
 
-    async def _subscribe(self) -> None:
-        if time.monotonic() < self._retry_at:
-            await asyncio.sleep(POLL_S)
+    async def listen(self) -> None:
+        """Subscribe, if Valkey is there; else `next` tries again every RETRY_S."""
+        try:
+            await self._opened.aclose()
+            client = await self._opened.enter_async_context(aclosing(valkey.async_client()))
+            channel = await self._opened.enter_async_context(client.pubsub())
+            await channel.subscribe(f"live:{ids.show('prj', self._follower.project_id)}", _ACCESS_CHANNEL)
+        except _AWAY as exc:
+            self._lose(exc)
             return
-        await self._opened.aclose()
-        client = await self._opened.enter_async_context(aclosing(valkey.async_client()))
-        channel = await self._opened.enter_async_context(client.pubsub())
-        await channel.subscribe(f"live:{ids.show('prj', self._follower.project_id)}", _ACCESS_CHANNEL)
         self._channel = channel
+
+    def _lose(self, exc: Exception) -> None:
+        metrics.VALKEY_ERRORS.labels("stream").inc()
+        log.warning("stream.valkey_away", error=type(exc).__name__)
+        self._channel = None
+        self._retry_at = time.monotonic() + RETRY_S
 
 
 def _concerns(changed: dict[str, Any], follower: Follower) -> bool:
