@@ -6,3 +6,8 @@ from django.apps import AppConfig
 class CoreConfig(AppConfig):
     name = "backend.core"
     label = "core"
+
+    def ready(self) -> None:
+        from backend.core import times
+
+        times.read_quickly()

@@ -93,13 +93,16 @@ async def closed_loop(client: Client, acts: Callable[[], Act], *, seconds: float
     return answered
 
 
-async def open_loop(client: Client, due: Sequence[tuple[float, Act]]) -> list[tuple[str, float]]:
-    """Kind and latency in seconds of each act, which is due so many seconds after the start."""
+async def open_loop(client: Client, due: Sequence[tuple[float, Act]]) -> list[tuple[str, list[float]]]:
+    """Kind of each act, which is due so many seconds after the start, and the latency in seconds of its requests."""
     began = time.perf_counter()
 
-    async def ask(at: float, act: Act) -> tuple[str, float]:
-        await client.do(act)
-        return act.kind, time.perf_counter() - began - at
+    async def get(at: float, path: str, cookie: str) -> float:
+        await client.get(path, cookie)
+        return time.perf_counter() - began - at
+
+    async def ask(at: float, act: Act) -> tuple[str, list[float]]:
+        return act.kind, await asyncio.gather(*(get(at, path, act.cookie) for path in act.paths))
 
     tasks = []
     for at, act in due:

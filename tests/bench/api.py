@@ -4,8 +4,8 @@ Ours is the web process as `make run` starts it, with all of its conventions. Th
 framework under gunicorn, and bare ninja views under uvicorn with our SQL; neither has row-level security under it. All
 three run at once on one core, and one at a time is asked; PostgreSQL, Valkey and the client have the other cores.
 Requests a CPU second count the server's own processes, in rounds that go from one server to the next, and the median of
-the rounds' ratios is what counts. Latency is that of 50 requests a second with random gaps, from the moment at which
-each act was due.
+the rounds' ratios is what counts. Latency is that of 50 requests a second with random gaps, each from the moment at
+which its act was due; to open a project is five of them at once, and how long that takes as a whole is shown beside.
 """
 
 import asyncio
@@ -220,11 +220,11 @@ def measure_cpu(servers: list[Server], rooms: list[Room]) -> dict[str, dict[str,
     return found
 
 
-def measure_latency(servers: list[Server], rooms: list[Room]) -> dict[str, dict[str, list[float]]]:
-    """Milliseconds of each act of each kind, by server."""
-    found: dict[str, dict[str, list[float]]] = {kind: {server.name: [] for server in servers} for kind in KINDS}
+def measure_latency(servers: list[Server], rooms: list[Room]) -> dict[str, dict[str, list[list[float]]]]:
+    """Milliseconds of the requests of each act of each kind, by server."""
+    found: dict[str, dict[str, list[list[float]]]] = {kind: {server.name: [] for server in servers} for kind in KINDS}
 
-    async def ask(server: Server, seed: int) -> list[tuple[str, float]]:
+    async def ask(server: Server, seed: int) -> list[tuple[str, list[float]]]:
         client = Client(server.port)
         try:
             return await open_loop(client, list(_schedule(server, rooms, seed)))
@@ -233,8 +233,8 @@ def measure_latency(servers: list[Server], rooms: list[Room]) -> dict[str, dict[
 
     for round_ in range(LATENCY_ROUNDS):
         for server in servers:
-            for kind, latency_s in asyncio.run(ask(server, round_)):
-                found[kind][server.name].append(1000 * latency_s)
+            for kind, latencies_s in asyncio.run(ask(server, round_)):
+                found[kind][server.name].append([1000 * latency_s for latency_s in latencies_s])
     return found
 
 
@@ -278,19 +278,25 @@ def rows() -> list[dict[str, Any]]:
         return [*_told_latency(measure_latency(servers, rooms)), *_told_cpu(rates)]
 
 
-def _told_latency(found: dict[str, dict[str, list[float]]]) -> Iterator[dict[str, Any]]:
+def _told_latency(found: dict[str, dict[str, list[list[float]]]]) -> Iterator[dict[str, Any]]:
     for kind, by_server in found.items():
-        p99 = {name: statistics.quantiles(all_ms, n=100)[-1] for name, all_ms in by_server.items()}
-        p50 = {name: statistics.median(all_ms) for name, all_ms in by_server.items()}
-        peers = "; ".join(f"{name} {p50[name]:.1f}/{p99[name]:.1f}" for name in ("DRF", "bare"))
+        each = {name: _p50_p99([ms for act in acts for ms in act]) for name, acts in by_server.items()}
+        whole = {name: _p50_p99([max(act) for act in acts]) for name, acts in by_server.items()}
+        p50, p99 = each["ours"]
+        peers = "; ".join(f"{name} {each[name][0]:.1f}/{each[name][1]:.1f}" for name in ("DRF", "bare"))
+        all_of_it = ", ".join(f"{name} {whole[name][0]:.1f}/{whole[name][1]:.1f}" for name in whole)
         yield {
             "name": f"{kind}, p99 at {RATE} requests/s",
-            "value": round(p99["ours"], 1),
+            "value": round(p99, 1),
             "unit": "ms",
             "bar": f"<= {BAR_MS}",
-            "ok": p99["ours"] <= BAR_MS,
-            "beside": f"p50 {p50['ours']:.1f}; p50/p99: {peers}",
+            "ok": p99 <= BAR_MS,
+            "beside": f"p50 {p50:.1f}; p50/p99: {peers}" + (f"; all five: {all_of_it}" if kind == "open" else ""),
         }
+
+
+def _p50_p99(all_ms: list[float]) -> tuple[float, float]:
+    return statistics.median(all_ms), statistics.quantiles(all_ms, n=100)[-1]
 
 
 def _told_cpu(found: dict[str, dict[str, list[float]]]) -> Iterator[dict[str, Any]]:
