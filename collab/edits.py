@@ -181,7 +181,7 @@ def _append(
             [document_id, workspace_id, person_id, author, update, writer],
         )
     message = peers.encode(peers.Flush(writer, 0, True, person_id, update, trace.current()))
-    transaction.on_commit(lambda: _tell(document_id, message))
+    transaction.on_commit(lambda: _tell(document_id, message), robust=True)
 
 
 def _tell(document_id: UUID, message: bytes) -> None:

@@ -66,6 +66,7 @@ class Hub:
         self._peers = Peers(self)
         self._documents: dict[UUID, LiveDocument] = {}
         self._seq = itertools.count(1)
+        self._reading = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._compacting = asyncio.Semaphore(1)
 
@@ -312,6 +313,7 @@ class Hub:
 
     async def _refresh(self, grant: Grant) -> None:
         """Read one person's right on one document again, and apply it to their sockets of the same origin."""
+        read_no = next(self._reading)
         try:
             fresh = await bridge.refresh(grant)
         except Exception as exc:  # noqa: BLE001 - the port's edge: while the database is away, what was granted holds
@@ -322,8 +324,8 @@ class Hub:
         for seat in seats:
             if (error := _verdict(seat.grant, fresh)) is not None:
                 seat.outlet.close(error)
-            elif fresh is not None:
-                seat.grant = fresh
+            elif fresh is not None and seat.read_no < read_no:
+                seat.grant, seat.read_no = fresh, read_no
 
 
 def _concerns(scope: dict[str, Any], grant: Grant) -> bool:

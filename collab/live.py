@@ -84,6 +84,7 @@ class Seat:
     wants_status: bool = False
     received: int = 0
     committed: int = 0
+    read_no: int = 0  # of the reading that the grant is from: an older one may end later
     refused: bool = False  # a data frame was refused: the count of committed frames must not pass it
     marks: deque[tuple[int, int]] = field(default_factory=deque)  # (flush, data frames received by then)
 

@@ -18,7 +18,7 @@ def publish(topic: str, kind: str, data: dict[str, Any], *, event_id: uuid.UUID 
 
     `event_id`: the recorded event that says the same, by which a listener who is told neither loses nor doubles it.
     """
-    transaction.on_commit(lambda: publish_now(topic, kind, data, event_id=event_id))
+    transaction.on_commit(lambda: publish_now(topic, kind, data, event_id=event_id), robust=True)
 
 
 def publish_now(topic: str, kind: str, data: dict[str, Any], *, event_id: uuid.UUID | None = None) -> None:

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 def enqueue(task: str, *args: str | int) -> None:
     """Send `task` after the commit of the open transaction. Ids travel, not objects."""
-    transaction.on_commit(lambda: send_now(task, *args))
+    transaction.on_commit(lambda: send_now(task, *args), robust=True)
 
 
 def send_now(task: str, *args: str | int, expires_s: float | None = None) -> bool:

@@ -4,6 +4,7 @@ The link's secret is shown to the inviter and mailed, and kept as a digest alone
 for: who shows it proves to have got it, and must sign in, or sign up, with that address.
 """
 
+import math
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from backend.core import events, ids, tenancy
-from backend.core.errors import AppError, Conflict, NotFound
+from backend.core.errors import AppError, Conflict, NotFound, RateLimited
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
 from backend.workspaces import post
 from backend.workspaces.errors import InvitationExpired, InvitationRevoked, InvitationUsed, InvitedSomebodyElse
@@ -26,7 +27,8 @@ from backend.workspaces.tokens import digest
 
 log = structlog.get_logger()
 
-MAX_OPEN = 200  # of a workspace: so that nobody floods others with letters
+MAX_OPEN, MAX_A_DAY = 200, 500  # of a workspace: so that nobody floods others with letters
+AGAIN_S = 600  # between two letters of one invitation
 _INVITATIONS = Listing({"created_at": "created_at"}, {**CREATED, "role": "role"})
 
 
@@ -56,7 +58,8 @@ class Found:
 
 
 def invite(workspace: Workspace, *, email: str, role: Role, by: Person) -> Letter:
-    """Needs the right MANAGE, shown by the caller. Raises Conflict: a member, invited already, or too many."""
+    """Needs the right MANAGE, shown by the caller. Raises Conflict: a member, invited already, or too many are open;
+    RateLimited."""
     address = email.strip().lower()
     if Member.objects.filter(workspace=workspace, person__email=address).exists():
         raise Conflict("This person is a member already.", field="email")
@@ -64,6 +67,9 @@ def invite(workspace: Workspace, *, email: str, role: Role, by: Person) -> Lette
     open_ones.filter(email=address, expires_at__lte=timezone.now()).update(revoked_at=timezone.now())
     if open_ones.count() >= MAX_OPEN:
         raise Conflict(f"A workspace may have {MAX_OPEN} open invitations. Revoke those that nobody needs.")
+    made = Invitation.objects.filter(workspace=workspace, created_at__gt=timezone.now() - timedelta(days=1))
+    if made.count() >= MAX_A_DAY:
+        raise RateLimited(f"A workspace may invite {MAX_A_DAY} people a day.", retry_after_s=3600)
     secret = secrets.token_urlsafe(24)
     try:
         with transaction.atomic():
@@ -83,10 +89,16 @@ def invitations_in(workspace: Workspace, ask: Ask) -> Page[Invitation]:
 
 
 def send_again(workspace: Workspace, invitation_id: uuid.UUID, *, by: Person) -> Letter:
-    """A new link, good for the whole time again; the old one is none any more. Raises as `_open`."""
+    """A new link, good for the whole time again; the old one is none any more.
+
+    Raises: RateLimited, where letters leave the house and the last one did less than AGAIN_S ago; and as `_open`.
+    """
     invitation = _open(workspace, invitation_id)
-    secret = secrets.token_urlsafe(24)
-    invitation.digest, invitation.expires_at = digest(secret), _end()
+    secret, end = secrets.token_urlsafe(24), _end()
+    wait_s = AGAIN_S - (end - invitation.expires_at).total_seconds()  # it ends so long after it was sent last
+    if post.is_set() and wait_s > 0:
+        raise RateLimited("This letter was sent a moment ago. Give it some minutes.", retry_after_s=math.ceil(wait_s))
+    invitation.digest, invitation.expires_at = digest(secret), end
     invitation.save(update_fields=["digest", "expires_at"])
     return _sent("invitation.sent_again", Letter(invitation, secret), by)
 

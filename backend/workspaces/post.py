@@ -34,11 +34,12 @@ def send_invitation(invitation: Invitation, *, link: str, by: Person) -> None:
         return
     inviter = by.name or by.email
     text = _LETTER.format(inviter=inviter, workspace=invitation.workspace.name, link=link, end=invitation.expires_at)
+    subject = " ".join(f"{inviter} invites you to {invitation.workspace.name}".split())  # a name may hold line breaks
 
     def send() -> None:
         try:
-            send_mail(f"{inviter} invites you to {invitation.workspace.name}", text, None, [invitation.email])
+            send_mail(subject, text, None, [invitation.email])
         except (OSError, smtplib.SMTPException) as exc:
             log.warning("post.not_sent", invitation_id=ids.show("inv", invitation.id), error=type(exc).__name__)
 
-    transaction.on_commit(send)
+    transaction.on_commit(send, robust=True)

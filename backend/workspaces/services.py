@@ -143,7 +143,7 @@ def tell_access_changed(
         except redis.RedisError as exc:
             log.warning("access.change_not_sent", error=type(exc).__name__)
 
-    transaction.on_commit(send)
+    transaction.on_commit(send, robust=True)
 
 
 def record_member(kind: str, workspace_id: uuid.UUID, person_id: uuid.UUID, by: uuid.UUID, **more: str) -> None:

@@ -10,7 +10,12 @@ import psycopg
 import pycrdt
 import pytest
 from django.conf import settings
+from django.db import connection
 
+from backend.core import tenancy
+from backend.workspaces.models import Member
+from backend.workspaces.rights import Role
+from collab import bridge
 from collab import hub as hubs
 from collab.errors import AccessLost, ShuttingDown, StaleEpoch
 from collab.hub import Hub
@@ -66,8 +71,8 @@ async def _write(hub: Hub, grant: Grant, count: int) -> None:
 
 
 def _rows(grant: Grant) -> int:
-    with psycopg.connect(settings.DATABASE_SYSTEM_URL) as connection:
-        row = connection.execute("SELECT count(*) FROM collab_update WHERE document_id = %s", [grant.document_id])
+    with psycopg.connect(settings.DATABASE_SYSTEM_URL) as reader:
+        row = reader.execute("SELECT count(*) FROM collab_update WHERE document_id = %s", [grant.document_id])
         return int(row.fetchall()[0][0])
 
 
@@ -91,6 +96,36 @@ async def test_a_long_journal_is_compacted_while_people_write(
     _, _ = await hub.join(grant, Out(), wants_status=False)
     await _write(hub, grant, 40)
     await _until(lambda: _rows(grant) < 20)
+
+
+async def test_an_older_reading_that_ends_later_changes_nothing(
+    hub: Hub, studio: Studio, grant: Grant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rights are read anew side by side; what was read last holds."""
+    _, seat = await hub.join(replace(grant, person_id=studio.bo.pk), Out(), wants_status=False)
+    refresh, was_read, go_on = bridge.refresh, asyncio.Event(), asyncio.Event()
+
+    async def read_and_wait(grant: Grant) -> Grant | None:
+        monkeypatch.undo()
+        found = await refresh(grant)
+        was_read.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(bridge, "refresh", read_and_wait)
+    late = asyncio.create_task(hub._refresh(seat.grant))
+    await was_read.wait()
+    await asyncio.to_thread(_make_viewer, studio)
+    await _until(lambda: seat.grant.mode == "read")
+    go_on.set()
+    await late
+    assert seat.grant.mode == "read"
+
+
+def _make_viewer(studio: Studio) -> None:
+    with tenancy.acting(workspace_id=studio.workspace.pk):
+        Member.objects.filter(workspace=studio.workspace, person=studio.bo).update(role=Role.VIEWER)
+    connection.close()
 
 
 async def test_an_expired_grant_is_closed(hub: Hub, grant: Grant) -> None:

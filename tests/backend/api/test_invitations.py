@@ -9,11 +9,13 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
 from backend.core import tenancy
 from backend.core.models import Event
+from backend.workspaces import invitations
 from backend.workspaces.models import Invitation, Member, Person
 from backend.workspaces.services import create_person
 from backend.workspaces.tokens import digest
@@ -224,6 +226,34 @@ def test_an_invitation_is_mailed_where_a_server_is_set(invite: Any, cy: Person, 
     assert answer.json()["mailed"] is True
     assert [letter.to for letter in mailoutbox] == [[cy.email]]
     assert answer.json()["link"] in mailoutbox[0].body
+
+
+def test_letters_are_few(
+    api: Any, studio: Any, invite: Any, address: str, cy: Person, settings: Any, mailoutbox: Any, monkeypatch: Any
+) -> None:
+    """One invitation is mailed again after a while alone, and a workspace invites so many a day."""
+    settings.EMAIL_HOST = "mail.test.invalid"
+    made = invite(cy.email)
+    soon = api(studio.ada).post(f"{address}/{made.json()['id']}/send")
+    assert (soon.status_code, soon.json()["code"]) == (429, "rate_limited")
+    assert 0 < int(soon["Retry-After"]) <= invitations.AGAIN_S
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        Invitation.objects.update(expires_at=F("expires_at") - timedelta(seconds=invitations.AGAIN_S))
+    assert api(studio.ada).post(f"{address}/{made.json()['id']}/send").status_code == 200
+    assert len(mailoutbox) == 2
+    monkeypatch.setattr(invitations, "MAX_A_DAY", 1)
+    assert invite("x" + cy.email).json()["code"] == "rate_limited"
+
+
+def test_a_name_with_line_breaks_is_one_line_of_a_letter(
+    studio: Any, invite: Any, cy: Person, settings: Any, mailoutbox: Any
+) -> None:
+    """Else it could write headers of its own."""
+    settings.EMAIL_HOST = "mail.test.invalid"
+    with tenancy.acting(person_id=studio.ada.pk):
+        Person.objects.filter(pk=studio.ada.pk).update(name="Ada\r\nBcc: all@example.org")
+    assert invite(cy.email).status_code == 201
+    assert mailoutbox[0].subject.startswith("Ada Bcc: all@example.org invites you to ")
 
 
 @pytest.mark.parametrize(
