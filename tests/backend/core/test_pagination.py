@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -38,8 +38,7 @@ def key(project: Project, sort: str) -> tuple[Any, Any]:
 def test_no_page_skips_or_repeats(studio: Any, sort: str, limit: int, first: list[Any], meanwhile: list[Any]) -> None:
     """Whatever is added and deleted between two pages: what stays is shown once, nothing twice, all in order."""
     with tenancy.acting(workspace_id=studio.workspace.id):
-        Project.objects.all().delete()
-        staying = {add(studio, row).id for row in first}
+        staying = {studio.project.id, *(add(studio, row).id for row in first)}
         shown: list[Project] = []
         cursor = None
         pending = iter(meanwhile)
@@ -62,12 +61,13 @@ def write(studio: Any, acts: list[tuple[str, Any]]) -> set[Any]:
     """Do them, and tell which rows are gone."""
     gone = set()
     for act, what in acts:
-        there = list(Project.objects.order_by("pk").values_list("pk", flat=True))
+        there = list(Project.objects.exclude(pk=studio.project.pk).order_by("pk").values_list("pk", flat=True))
         if act == "add":
             add(studio, what)
         elif there:
             gone.add(there[what % len(there)])
-            Project.objects.filter(pk=there[what % len(there)]).delete()
+            with connection.cursor() as cursor:  # not by Django, which would also ask for what hangs on it
+                cursor.execute("DELETE FROM projects_project WHERE id = %s", [there[what % len(there)]])
     return gone
 
 
