@@ -10,7 +10,7 @@ from backend.api.auth import Request, session
 from backend.api.contract import raises
 from backend.api.lists import ByTime, ListQuery
 from backend.api.people import PersonOut
-from backend.api.schemas import Body, InvitationId, PageOf, WorkspaceId
+from backend.api.schemas import Body, EmailAddress, InvitationId, PageOf, WorkspaceId
 from backend.core.errors import NotFound
 from backend.workspaces import invitations, post
 from backend.workspaces.errors import InvitationExpired, InvitationRevoked, InvitationUsed, InvitedSomebodyElse
@@ -32,14 +32,7 @@ class InvitationQuery(ListQuery):
 
 
 class InvitationIn(Body):
-    email: Annotated[
-        str,
-        Field(
-            max_length=254,
-            pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$",
-            examples=["cy@example.org"],
-        ),
-    ]
+    email: EmailAddress
     role: InvitedRole = "editor"
 
 

@@ -8,12 +8,21 @@ def list_things(request: Request, project_id: ProjectId, query: Query[ThingQuery
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from ninja import Field
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, StringConstraints, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
 
 from backend.api.schemas import PersonId
 from backend.core.errors import InvalidInput
@@ -34,7 +43,15 @@ def _in_words(value: object) -> object:
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_in_words)]
+def _in_utc(at: datetime) -> datetime:
+    """PostgreSQL knows no zone that is 16 hours away or more, as RFC 3339 does. What leaves the calendar is its end."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if at.year == 1 else datetime.max).replace(tzinfo=UTC)
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_in_words), AfterValidator(_in_utc)]
 ByTime = Literal["created_at", "-created_at"]
 ByTimeOrName = ByTime | Literal["name", "-name"]
 

@@ -1,15 +1,15 @@
 """The person who asks, their workspaces, and who else is in them."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
 from django.http import HttpResponse
-from ninja import Field, Query, Router, Schema, Status
+from ninja import Query, Router, Schema, Status
 
 from backend.api.auth import Request
 from backend.api.contract import raises
 from backend.api.lists import ListQuery, Search
-from backend.api.schemas import Body, PageOf, PersonId, WorkspaceId
+from backend.api.schemas import Body, EmailAddress, PageOf, PersonId, WorkspaceId
 from backend.core import conditions
 from backend.workspaces import queries, services
 from backend.workspaces.models import Member
@@ -52,7 +52,7 @@ class MemberQuery(ListQuery):
 
 
 class MemberIn(Body):
-    email: Annotated[str, Field(min_length=3, max_length=254, examples=["bo@example.org"])]
+    email: EmailAddress
     role: Literal["admin", "editor", "commenter", "viewer"] = "editor"
 
 

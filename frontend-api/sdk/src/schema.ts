@@ -825,7 +825,7 @@ export interface components {
         MemberIn: {
             /**
              * Email
-             * @example bo@example.org
+             * @example cy@example.org
              */
             email: string;
             /**

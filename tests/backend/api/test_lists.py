@@ -155,9 +155,17 @@ def test_times_that_are_none(api: Api, studio: Studio, name: str, query: str) ->
     assert api(studio.ada).get(f"{address(studio, name)}?{query}").status_code == 422
 
 
-@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize(
+    "time",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "0001-01-01T00:00:00+23:59",
+        "2025-01-01T00:00:00-23:59",
+    ],
+)
 def test_the_ends_of_time(api: Api, studio: Studio, time: str) -> None:
-    """Times at the edge of the calendar answer, with nothing or everything."""
+    """Times at the edge of the calendar and of the world's zones answer, with nothing or everything."""
     make_assets(studio, "a")
     counts = [len(listed(api, studio, "assets", **{word: time})) for word in ("created_after", "created_before")]
     assert sorted(counts) == [0, 1]
