@@ -71,7 +71,7 @@ def things_of(client: httpx.Client) -> dict[str, list[str]]:
     """The ids of what the person who is signed in can see, by the path parameter that takes them."""
     me = client.get("/api/v1/me").json()
     workspace = me["workspaces"][0]["id"]
-    found = {"workspace_id": [workspace]}
+    found = {"workspace_id": [workspace], "person_id": [me["id"]]}
     projects = _ids(client, f"/api/v1/workspaces/{workspace}/projects")
     project = f"/api/v1/projects/{projects[0]}"
     for name in ("One", "Two"):
