@@ -114,7 +114,10 @@ PARTS: Sequence[Part] = (
         port="postgres", url="DATABASE_URL",
         stop=signal.SIGINT, dies_by=signal.SIGINT,  # its fast shutdown: it hangs up on its clients
     ),
-    Part("valkey", valkey.command, valkey.ready, port="valkey", url="VALKEY_URL", dies_by=signal.SIGTERM),
+    Part(
+        "valkey", valkey.command, valkey.ready, broken=valkey.broken,
+        port="valkey", url="VALKEY_URL", dies_by=signal.SIGTERM,
+    ),
     Part(
         "triton", _triton, lambda plan: accepts(plan.ports["triton"]), port="triton", url="TRITON_URL", grace_s=1.0
     ),

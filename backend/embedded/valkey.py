@@ -1,5 +1,6 @@
 """Hides Valkey: how the real server is found, started and kept safe."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -42,6 +43,20 @@ def ready(plan: Plan) -> bool:
             return bool(client.ping())
         except redis.RedisError:
             return False
+
+
+def broken(plan: Plan) -> bool:
+    """Never: what fails is mended here.
+
+    After a failed fsync Valkey takes no write until one succeeds, and tries none while there is nothing new to write:
+    it would wait for ever. A rewrite of its log begins with an fsync of the old one. Where a write failed (the disk is
+    full) something waits in the buffer, and Valkey tries again by itself.
+    """
+    with suppress(redis.RedisError), _client(plan) as client:
+        seen = client.info("persistence")
+        if seen.get("aof_last_write_status") == "err" and not seen.get("aof_buffer_length"):
+            client.bgrewriteaof()
+    return False
 
 
 def has_waiting_worker(plan: Plan) -> bool:
