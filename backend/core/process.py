@@ -1,4 +1,4 @@
-"""What each process of ours does once when it starts, so that operators can see into it."""
+"""What each process of ours does once when it has loaded: operators can see into it, and the collector rests."""
 
 import gc
 

@@ -21,6 +21,7 @@ class Part:
     """A process that is kept alive. `command` may first set up what the program needs; `opened` follows each start.
 
     `broken`: whether it lives and will not work until it is started anew. False where it is slow, or in doubt.
+    `mend`: looks for what goes wrong in it and needs no new start, and puts it right.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Part:
     needs: tuple[str, ...] = ()
     opened: Callable[[Plan], None] | None = None
     broken: Callable[[Plan], bool] | None = None
+    mend: Callable[[Plan], None] | None = None
     stop: signal.Signals = signal.SIGTERM
     grace_s: float = 4.0
     dies_by: signal.Signals = signal.SIGKILL
@@ -115,7 +117,7 @@ PARTS: Sequence[Part] = (
         stop=signal.SIGINT, dies_by=signal.SIGINT,  # its fast shutdown: it hangs up on its clients
     ),
     Part(
-        "valkey", valkey.command, valkey.ready, broken=valkey.broken,
+        "valkey", valkey.command, valkey.ready, mend=valkey.mend,
         port="valkey", url="VALKEY_URL", dies_by=signal.SIGTERM,
     ),
     Part(

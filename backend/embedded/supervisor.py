@@ -26,7 +26,7 @@ STARTS_BEFORE_GIVING_UP = 3  # of a part that has never been ready
 BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 CALM_S = 20.0  # a part that lived as long begins its back-off anew
 POLL_S = 0.05
-LOOK_S = 3.0  # how often a part that lives is asked whether it is broken
+LOOK_S = 3.0  # how often a part that lives is mended, and asked whether it is broken
 LOOKS_BEFORE_KILLING = 3  # that find it so, one after the other
 
 
@@ -198,6 +198,8 @@ class _Keeper(threading.Thread):
             with suppress(subprocess.TimeoutExpired):
                 child.wait(LOOK_S)
                 return f"died (code {child.returncode})"
+            if self.part.mend:
+                self.part.mend(self._supervisor.plan)
             found = found + 1 if self.part.broken and self.part.broken(self._supervisor.plan) else 0
             if found == LOOKS_BEFORE_KILLING:
                 child.kill()

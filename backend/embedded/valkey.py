@@ -45,10 +45,10 @@ def ready(plan: Plan) -> bool:
             return False
 
 
-def broken(plan: Plan) -> bool:
-    """Never: what fails is mended here.
+def mend(plan: Plan) -> None:
+    """Let it write again after an fsync that failed; does nothing otherwise.
 
-    After a failed fsync Valkey takes no write until one succeeds, and tries none while there is nothing new to write:
+    After that Valkey takes no write until one succeeds, and tries none while there is nothing new to write:
     it would wait for ever. A rewrite of its log begins with an fsync of the old one. Where a write failed (the disk is
     full) something waits in the buffer, and Valkey tries again by itself.
     """
@@ -56,7 +56,6 @@ def broken(plan: Plan) -> bool:
         seen = client.info("persistence")
         if seen.get("aof_last_write_status") == "err" and not seen.get("aof_buffer_length"):
             client.bgrewriteaof()
-    return False
 
 
 def has_waiting_worker(plan: Plan) -> bool:
