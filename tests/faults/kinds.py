@@ -28,6 +28,7 @@ from tests.faults.network import filtered, lost, refused, silent
 from tests.faults.stack import OURS, FaultStack
 
 EVERYTHING = frozenset({*(part.name for part in PARTS), "link", "clock"})
+HOLE_BYTES = 64 * 1024  # more than one entry of Valkey's log is long
 QUEUE = "atelier"  # Celery's list in Valkey
 
 
@@ -115,6 +116,17 @@ def _kill_all(stack: FaultStack, draw: random.Random) -> Iterator[Fault]:
     fault.ended = time.monotonic()
     stack.start()
     yield fault
+
+
+@_kind("hole-in-valkey")
+def _hole_in_valkey(stack: FaultStack, draw: random.Random) -> Iterator[Fault]:
+    """Valkey's log has a hole, as a full disk may leave one, when it is killed: it can't be read, all in it is lost."""
+    log = max(stack.var.glob("valkey/appendonlydir/*.incr.aof"), key=lambda path: path.stat().st_mtime)
+    with open(log, "r+b") as file:
+        file.seek(log.stat().st_size // 2)
+        file.write(bytes(min(HOLE_BYTES, log.stat().st_size - file.tell())))
+    stack.kill("valkey")
+    yield Fault("a hole in Valkey's log, and kill -9", frozenset({"valkey"}), ended=time.monotonic())
 
 
 @contextmanager
