@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import structlog
 from django.conf import settings
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from backend.assets import content, pictures, queries, storage
@@ -265,9 +266,8 @@ def sweep_uploads(*, limit: int = 100) -> int:
 
     An hour's grace keeps clear of a finish that is under way. Idempotent; returns how many it swept.
     """
-    before = timezone.now() - SWEEP_AFTER
     with tenancy.acting(using="system"):
-        rows = Upload.objects.using("system").filter(expires_at__lt=before, swept_at__isnull=True)
+        rows = Upload.objects.using("system").filter(expires_at__lt=Now() - SWEEP_AFTER, swept_at__isnull=True)
         found = list(rows.order_by("expires_at").values_list("id", "workspace_id", "sha256")[:limit])
     for upload_id, workspace_id, sha256 in found:
         storage.delete(storage.upload_key(workspace_id, upload_id))
@@ -276,5 +276,5 @@ def sweep_uploads(*, limit: int = 100) -> int:
             uploads = Upload.objects.filter(pk=upload_id)
             expired = uploads.filter(state=UploadState.STARTED).update(state=UploadState.EXPIRED)
             metrics.UPLOADS.labels("expired").inc(expired)
-            uploads.update(swept_at=timezone.now())
+            uploads.update(swept_at=Now())
     return len(found)

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pydantic
-from django.utils import timezone
 
 from backend.assets.queries import access_asset
 from backend.core import events, ids, live, queue, trace
@@ -130,7 +129,7 @@ def advance(job: Job, step: Step, **fields: Any) -> None:
     """Take `step` with the job, whose row the caller has locked, and write `fields` with it. Raises StepNotPossible."""
     job.state = states.after(job.state, step).value
     if job.state in states.ENDED:
-        fields["finished_at"] = timezone.now()
+        fields["finished_at"] = events.database_now()
     for name, value in fields.items():
         setattr(job, name, value)
     job.save(update_fields=["state", *fields])
@@ -169,7 +168,7 @@ def put_back(job: Job, error: dict[str, str], *, lost: bool) -> None:
         job,
         Step.PUT_BACK,
         losses=job.losses,
-        not_before=timezone.now() + wait,
+        not_before=events.database_now() + wait,  # a worker's own clock may be wrong
         lease_until=None,
         progress_done=0,
     )

@@ -6,7 +6,6 @@ from datetime import timedelta
 import structlog
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from backend.core import ids, queue, tenancy
 from backend.generations import services
@@ -25,7 +24,7 @@ def sweep() -> None:
     for job_id, workspace_id in _found(Q(state=State.RUNNING, lease_until__lt=Now())):
         _take_back(job_id, workspace_id)
     _wake_workers()
-    ended = Q(state__in=[state.value for state in ENDED], finished_at__lt=timezone.now() - STAGED_FOR)
+    ended = Q(state__in=[state.value for state in ENDED], finished_at__lt=Now() - STAGED_FOR)
     for job_id, workspace_id in _found(ended & ~Q(staged=[])):
         _drop(job_id, workspace_id)
 

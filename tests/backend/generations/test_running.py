@@ -201,6 +201,20 @@ def test_passing_fault_waits_and_tries_again(
     assert (effects(job), fresh(job).attempt, fresh(job).losses) == ((1, 1), 2, 0)
 
 
+def test_a_worker_whose_clock_is_wrong_delays_no_job(studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it puts back waits by the database's clock, not until the hour that the worker believes in."""
+    client = api(studio.ada)
+    job = held_job(studio, picture(client, studio))
+    claim, later = take(job), timezone.now() + timedelta(hours=1)
+    with monkeypatch.context() as wrong:
+        wrong.setattr(timezone, "now", lambda: later)
+        running._end(
+            claiming.Lease(claim), lambda held: services.put_back(held, {"code": "x", "detail": ""}, lost=False)
+        )
+    shown = reached(client, ids.show("job", job.id), {"succeeded"}, within_s=30)
+    assert (shown["state"], fresh(job).attempt) == ("succeeded", 2)
+
+
 @pytest.mark.parametrize(
     "fault", [StorageUnavailable(), OperationalError(), ContentVanished()], ids=["s3", "database", "content"]
 )
