@@ -34,6 +34,7 @@ from inference.models import MODELS, Model
 from inference.tiles import Picture
 
 log = structlog.get_logger()
+_opening = threading.Lock()
 T = TypeVar("T")
 
 # One tile computes, one waits: the model never idles between two, and what waits can still be taken back.
@@ -132,8 +133,13 @@ def describe(timeout_s: float) -> "Server":
     return _process_client(os.getpid()).describe(timeout_s)
 
 
+def _process_client(pid: int) -> "Client":
+    with _opening:  # the cache alone would let the first two threads open one each
+        return _client_of(pid)
+
+
 @cache
-def _process_client(_pid: int) -> "Client":
+def _client_of(_pid: int) -> "Client":
     # By process: a channel and a loop thread do not survive a fork.
     return Client(settings.TRITON_URL)
 

@@ -255,9 +255,11 @@ def test_triton_frozen(client: Client, triton: Triton) -> None:
 
 
 def test_module_functions_use_the_settings(triton: Triton, client: Client, settings: Any) -> None:
-    """The process's own client goes where TRITON_URL says."""
+    """The process's own client goes where TRITON_URL says; threads that ask for it at once get the same one."""
     settings.TRITON_URL = triton.url
-    door._process_client.cache_clear()
+    door._client_of.cache_clear()
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(door._process_client, [os.getpid()] * 8))) == 1
     result = door.run(
         "enhance",
         np.zeros((8, 8, 3), np.uint8),
@@ -269,4 +271,4 @@ def test_module_functions_use_the_settings(triton: Triton, client: Client, setti
     assert door.ready()
     assert result.picture.shape == (16, 16, 3)
     door._process_client(os.getpid()).close()
-    door._process_client.cache_clear()
+    door._client_of.cache_clear()
