@@ -2,11 +2,12 @@
 
 QUICK=1 plays one short round of each kind. KINDS="cut-valkey s3-away" plays those anew and takes the others from the
 last run; RESUME=1 goes on where a run was broken off. SEEDS=… says how many. The rounds lie in
-var/bench/faults-rounds.json.
+var/bench/faults-rounds.json, and the logs after one that missed in var/bench/faults-logs.
 """
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ RECOVERY_BAR_S = 30.0
 QUICK = bool(os.environ.get("QUICK"))
 SEEDS = int(os.environ.get("SEEDS") or (1 if QUICK else 20))
 ROUNDS = ROOT / "var" / "bench" / "faults-rounds.json"
+LOGS = ROOT / "var" / "bench" / "faults-logs"
 MEASURED = [name for name, kind in KINDS.items() if kind.use != "test"]
 
 _BROKEN_OFF = (
@@ -51,10 +53,20 @@ class _Stage:
             if self._found is None:
                 stack = self._opened.enter_context(fault_stack(os.environ))
                 self._found = stack, self._opened.enter_context(crew(stack))
-            return play(*self._found, KINDS[name], seed=seed, length="short" if QUICK else "long")
+            outcome = play(*self._found, KINDS[name], seed=seed, length="short" if QUICK else "long")
         except _BROKEN_OFF as exc:
+            self._keep_logs(name, seed)
             self.close()
             return Outcome(f"ATELIER_FAULT_SEED={seed} {name}", [f"the round broke off: {exc!r}"], {})
+        if outcome.violations:
+            self._keep_logs(name, seed)
+        return outcome
+
+    def _keep_logs(self, name: str, seed: int) -> None:
+        if self._found is not None:
+            kept = LOGS / f"{name}-{seed}"
+            shutil.copytree(self._found[0].var / "logs", kept, dirs_exist_ok=True)
+            shutil.copy(self._found[0].var / "supervisor.out", kept)
 
     def close(self) -> None:
         self._found = None
