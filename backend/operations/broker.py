@@ -53,7 +53,8 @@ def _keeping(info: dict[str, Any]) -> Iterator[Finding]:
     yield judged(keeps, "valkey.durable", said, f"Set appendonly yes, appendfsync everysec. {REMEDY}", level="warning")
     if keeps:
         status = info.get("aof_last_write_status", "ok")
-        yield judged(status == "ok", "valkey.file", f"its last write: {status}", "Look for a full disk.")
+        advice = "Free the disk. Where it is not full an fsync failed, and BGREWRITEAOF lets it write again."
+        yield judged(status == "ok", "valkey.file", f"its last write: {status}", advice)
     used, most = info["used_memory"], info.get("maxmemory", 0)
     said = f"{used / 1e6:.0f} of {most / 1e6:.0f} MB used" if most else f"{used / 1e6:.0f} MB used, without a limit"
     yield judged(not most or used < FULL * most, "valkey.memory", said, "Raise maxmemory.", level="warning")
