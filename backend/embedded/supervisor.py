@@ -21,7 +21,10 @@ from backend.embedded.parts import PARTS, STEPS, Part, Step, is_outer, settings
 from backend.embedded.plan import ROOT, Plan, StackError
 from backend.embedded.progress import Progress
 
-READY_TIMEOUT_S = 120.0  # of a first start on a busy machine; the bar for a second one is 30 s for all
+READY_TIMEOUT_S = 120.0  # of a first start on a busy machine, and of what may have much to recover
+# Of a process of ours that was ready before, where all should serve again within 30 s: it takes some 4 s. One that
+# hangs is started anew, and has twice the time then, for it may be the machine that is slow.
+AGAIN_TIMEOUT_S = 15.0
 STARTS_BEFORE_GIVING_UP = 3  # of a part that has never been ready
 BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 CALM_S = 20.0  # a part that lived as long begins its back-off anew
@@ -145,6 +148,7 @@ class _Keeper(threading.Thread):
         self._supervisor = supervisor
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()  # so that no child is started after `stop` looked
+        self._patience_s = READY_TIMEOUT_S
 
     def run(self) -> None:
         if not self._supervisor.wait_for(self.part.needs):
@@ -179,14 +183,16 @@ class _Keeper(threading.Thread):
         while not self.part.ready(plan):
             if child.poll() is not None:
                 return f"ended with code {child.returncode} before it was ready"
-            if time.monotonic() - began > READY_TIMEOUT_S:
+            if time.monotonic() - began > (patience_s := self._patience_s):
                 children.stop(child, by=signal.SIGKILL, grace_s=1.0)
-                return f"was not ready within {READY_TIMEOUT_S:.0f} s"
+                self._patience_s = min(READY_TIMEOUT_S, 2 * patience_s)
+                return f"was not ready within {patience_s:.0f} s"
             if self._supervisor.is_stopping(within_s=POLL_S):
                 return "was stopped"
         if self.part.opened:
             self.part.opened(plan)
         self._supervisor.mark_ready(self.part.name, time.monotonic() - began)
+        self._patience_s = AGAIN_TIMEOUT_S if self.part.layer else READY_TIMEOUT_S
         how = self._outlive(child)
         children.kill_session(child.pid)
         return how

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from backend.embedded import children
+from backend.embedded import supervisor as supervisors
 from backend.embedded.parts import Part, Step
 from backend.embedded.plan import Plan, StackError
 from backend.embedded.progress import Silent
@@ -91,6 +92,21 @@ def test_a_part_that_is_broken_is_started_anew(plan: Plan, toy: Toy, monkeypatch
         assert until(lambda: any("was broken" in line for line in heard(supervisor)))
         mark.unlink()
         assert until(lambda: pid_of(plan, "a") not in (0, first))
+
+
+def test_a_process_of_ours_that_hangs_at_its_second_start_is_started_anew(
+    plan: Plan, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was ready before, so it gets no more than some seconds; then twice as many."""
+    monkeypatch.setattr(supervisors, "AGAIN_TIMEOUT_S", 0.5)
+    starts = plan.folder("run") / "starts"
+    script = f"path = Path({str(starts)!r}); path.open('a').write('x'); path.stat().st_size in (2, 3) or ready()"
+    with supervised(plan, [replace(toy("a", f"from pathlib import Path; {script}; time.sleep(60)"), layer=1)]) as parts:
+        parts.start()
+        os.kill(pid_of(plan, "a"), signal.SIGKILL)
+        assert until(lambda: any("a is back" in line for line in heard(parts)))
+        told = [line for line in heard(parts) if "was not ready" in line]
+        assert [line.split(" within ")[1].split(";")[0] for line in told] == ["0 s", "1 s"]
 
 
 def test_a_part_that_never_gets_ready_stops_the_start(plan: Plan, toy: Toy) -> None:
