@@ -2,8 +2,9 @@
 
 import json
 import logging
+import signal
 import sys
-import time
+import threading
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -30,19 +31,21 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         logging.disable(logging.ERROR)  # what is away is said once, and by us
-        try:
-            while True:
-                now = picture.take()
-                if options["json"]:
-                    self.stdout.write(json.dumps(asdict(now)))
-                else:
-                    self.stdout.write((CLEAR if options["watch"] else "") + "\n".join(_lines(now)))
-                self.stdout.flush()
-                if options["watch"] is None:
-                    sys.exit(0 if now.is_whole else 1)
-                time.sleep(options["watch"])
-        except KeyboardInterrupt:
-            return
+        if options["watch"] is None:
+            sys.exit(0 if self._show(as_json=options["json"], before="") else 1)
+        # Not KeyboardInterrupt: raised inside a finalizer it is ignored, and the watching would go on.
+        told = threading.Event()
+        signal.signal(signal.SIGINT, lambda *_: told.set())
+        self._show(as_json=options["json"], before=CLEAR)
+        while not told.wait(options["watch"]):
+            self._show(as_json=options["json"], before=CLEAR)
+
+    def _show(self, *, as_json: bool, before: str) -> bool:
+        """Whether every part answered."""
+        now = picture.take()
+        self.stdout.write(json.dumps(asdict(now)) if as_json else before + "\n".join(_lines(now)))
+        self.stdout.flush()
+        return now.is_whole
 
 
 def _lines(now: Picture) -> Iterator[str]:
