@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from backend.api.problems import as_body
 from backend.core import metrics
 from backend.core.errors import AppError, BadRequest, HeadersTooLarge, RequestTimeout
+from backend.core.websocket import DirectWebSocket
 
 GRACE_S = 2  # for what is under way when the process is told to stop
 
@@ -112,7 +113,7 @@ def main() -> None:
         port=options.port,
         loop="uvloop",
         http=BoundedHttp,
-        ws="websockets-sansio",  # the fastest that was tried: see the architecture
+        ws=DirectWebSocket,
         ws_per_message_deflate=False,  # frames are small, and Yjs packs them already
         log_level="warning",
         access_log=False,

@@ -1,0 +1,211 @@
+"""Hides what a WebSocket message costs: an application may take over a socket's messages, and write frames to it.
+
+uvicorn passes each message through a general parser, a queue and a task, with two system calls (it stops reading the
+network until the message is taken), and frames anew each message that it sends. Here a message is read in one step. An
+application takes the DirectWebSocket in its scope over: then it gets each message, and the end, by a call, and writes
+frames that it has encoded once for many sockets. Handshake, pings and closing stay uvicorn's. Source: RFC 6455.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
+from websockets.speedups import apply_mask
+
+EXTENSION = "atelier.direct"
+
+CONT, TEXT, BINARY = 0, 1, 2
+FIN, MASKED = 0x80, 0x80
+PROTOCOL_ERROR, NO_STATUS, TOO_LARGE = 1002, 1005, 1009
+
+
+def frame(payload: bytes) -> bytes:
+    """A server's binary message, whole in one frame."""
+    length = len(payload)
+    if length < 126:
+        return bytes((FIN | BINARY, length)) + payload
+    if length < 65536:
+        return b"\x82\x7e" + length.to_bytes(2) + payload
+    return b"\x82\x7f" + length.to_bytes(8) + payload
+
+
+class Framing:
+    """Frames payloads, behind a prefix, for many sockets: of one that goes to several the work is done once."""
+
+    def __init__(self, prefix: bytes = b"") -> None:
+        self._prefix = prefix
+        self._last, self._framed = b"", frame(prefix)
+
+    def __call__(self, payload: bytes) -> bytes:
+        if payload is not self._last:
+            self._last, self._framed = payload, frame(self._prefix + payload)
+        return self._framed
+
+
+class _Told:
+    """Takes a queue's place for uvicorn: of what it says to an application only the end is left."""
+
+    def __init__(self, ended: Callable[[int], None]) -> None:
+        self._ended = ended
+
+    def put_nowait(self, message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.disconnect":
+            self._ended(int(message.get("code") or NO_STATUS))
+
+
+class DirectWebSocket(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, whose messages an application may take over."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.is_full = False
+        self._receiver: Callable[[bytes | None], None] | None = None
+        self._rest = b""  # of what the network brought: the beginning of a frame
+        self._parts: list[bytes] | None = None  # so far, of a message that comes in several frames
+        self._parts_bytes = 0
+        self._held = False
+
+    # --- for the application
+
+    def take_over(
+        self, receiver: Callable[[bytes | None], None], ended: Callable[[int], None], *, full_bytes: int
+    ) -> None:
+        """Have `receiver` called with each binary message, and with None for a text; `ended` with the close code.
+
+        Both are called in the event loop, at once for what came before. `receive` brings nothing any more. `is_full` is
+        told of the socket from `full_bytes` that wait to be sent until all but an eighth of them are.
+        """
+        self.transport.set_write_buffer_limits(full_bytes, full_bytes // 8)
+        waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+        self._receiver = receiver
+        self.queue = _Told(ended)  # type: ignore[assignment]  # the few things that uvicorn says, not a message each
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        for message in waiting:
+            if message["type"] == "websocket.receive":
+                receiver(message.get("bytes"))
+            else:
+                self.queue.put_nowait(message)
+
+    def write(self, frames: bytes) -> None:
+        """Send what `frame` encoded; a socket that is closing is passed over."""
+        if not (self.close_sent or self.disconnected):
+            self.transport.write(frames)
+
+    @property
+    def unsent_bytes(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def pause_writing(self) -> None:
+        self.is_full = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.is_full = False
+        super().resume_writing()
+
+    def abort(self) -> None:
+        """End the connection at once, whatever waits to be sent."""
+        self.transport.abort()
+
+    def hold(self) -> None:
+        """Call the receiver with nothing more for now."""
+        self._held = True
+        self.transport.pause_reading()
+
+    def release(self) -> None:
+        """Go on after `hold`."""
+        self._held = False
+        self.transport.resume_reading()
+        self.data_received(b"")
+
+    # --- from the network
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["extensions"][EXTENSION] = self  # type: ignore[assignment]  # ours
+
+    def data_received(self, data: bytes) -> None:
+        if self.conn.state is State.CONNECTING:
+            super().data_received(data)
+            if self.handshake_initiated and self.conn.reader.buffer:
+                self.transport.abort()  # a client must wait for the answer to its handshake
+            return
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        at = 0
+        while not self._held and (end := self._frame(data, at)) > at:
+            at = end
+        self._rest = data[at:]
+
+    def _frame(self, data: bytes, at: int) -> int:
+        """Act on the frame at `at`; where it ends, or `at` where it is not whole."""
+        if len(data) - at < 2:
+            return at
+        first, second = data[at], data[at + 1]
+        if first & 0x70 or first & 0x0F > BINARY or not second & MASKED:
+            return self._other(data, at)
+        length, head = second & 0x7F, at + 2
+        if length > 125:
+            size = 2 if length == 126 else 8
+            length, head = int.from_bytes(data[head : head + size]), head + size
+        start = head + 4
+        if len(data) < start:
+            return at
+        if length + self._parts_bytes > self.config.ws_max_size:
+            return self._fail(data, TOO_LARGE)
+        end = start + length
+        if len(data) < end:
+            return at
+        payload = apply_mask(data[start:end], data[head:start])
+        if first == FIN | BINARY and self._parts is None:
+            self._tell(payload, BINARY)
+        elif not self._part(first, payload):
+            return self._fail(data, PROTOCOL_ERROR)
+        return end
+
+    def _part(self, first: int, payload: bytes) -> bool:
+        """Take a text, or one frame of a message that comes in several; whether it may come now."""
+        opcode = first & 0x0F
+        if (opcode == CONT) != (self._parts is not None):
+            return False
+        if self._parts is None:
+            self._parts, self._kind = [], opcode
+        self._parts.append(payload)
+        self._parts_bytes += len(payload)
+        if first & FIN:
+            message, self._parts, self._parts_bytes = b"".join(self._parts), None, 0
+            self._tell(message, self._kind)
+        return True
+
+    def _tell(self, message: bytes, kind: int) -> None:
+        if self.close_sent or self.disconnected:
+            return
+        if self._receiver is not None:
+            self._receiver(message if kind == BINARY else None)
+        else:
+            self.frames, self.curr_msg_data_type = [message], "bytes" if kind == BINARY else "text"
+            self.send_receive_event_to_app()
+
+    def _other(self, data: bytes, at: int) -> int:
+        """A ping, a pong or a close: uvicorn knows what to do with the whole frame; anything else is an error."""
+        first, second = data[at], data[at + 1]
+        end = at + 6 + (second & 0x7F)
+        if first & 0x70 or first & 0x0F <= BINARY or not second & MASKED or second & 0x7F > 125:
+            return self._fail(data, PROTOCOL_ERROR)
+        if len(data) < end:
+            return at
+        super().data_received(data[at:end])
+        return end
+
+    def _fail(self, data: bytes, code: int) -> int:
+        """End the connection with `code`; all of `data` is spent."""
+        if self.conn.state is State.OPEN:
+            self.conn.fail(code)
+            self.handle_parser_exception()
+        else:
+            self.transport.close()
+        return len(data)
