@@ -67,6 +67,7 @@ COLLAB_MAX_DOCUMENT_BYTES = env.int("COLLAB_MAX_DOCUMENT_BYTES", 50 * 1024 * 102
 COLLAB_GRANT_REFRESH_S = env.float("COLLAB_GRANT_REFRESH_S", 4.0)  # with its own time, a removal holds within 5 s
 COLLAB_FLUSH_WINDOW_MS = env.int("COLLAB_FLUSH_WINDOW_MS", 10)
 COLLAB_MESSAGES_PER_S = env.int("COLLAB_MESSAGES_PER_S", 500)  # of one socket, lasting; four times that at once
+COLLAB_DOCUMENTS_PER_SOCKET = env.int("COLLAB_DOCUMENTS_PER_SOCKET", 100)
 COLLAB_SEND_BUFFER_BYTES = env.int("COLLAB_SEND_BUFFER_BYTES", 4 * 1024 * 1024)
 COLLAB_BACKLOG_BYTES = env.int("COLLAB_BACKLOG_BYTES", 16 * 1024 * 1024)  # of one document, not yet committed
 COLLAB_BACKLOG_S = env.float("COLLAB_BACKLOG_S", 120.0)

@@ -1,6 +1,7 @@
 """The single crossing from the event loop to synchronous code: the Access port, which reads through Django's ORM."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Literal
@@ -36,9 +37,9 @@ async def redeem(credential: Credential, document_id: UUID) -> Grant:
         return redeemed
 
 
-async def refresh(grant: Grant) -> Grant | None:
-    """Raises TimeoutError, and what the database raises when it is away."""
+async def refresh(grants: Sequence[Grant]) -> list[Grant | None]:
+    """Of one person by one origin. Raises TimeoutError, and what the database raises when it is away."""
     call = database_sync_to_async(_access().refresh, thread_sensitive=False, executor=_threads("refresh"))
     async with asyncio.timeout(TIMEOUT_S):
-        fresh: Grant | None = await call(grant)
+        fresh: list[Grant | None] = await call(grants)
         return fresh

@@ -1,92 +1,71 @@
 """Hides a socket's life: who it is, what it may send, and how it ends.
 
 A plain ASGI application under Channels' URLRouter: Channels' consumer classes start a task for each frame, which would
-cost more than applying it. Nothing is read before the client is known (uvicorn stops reading the network after one
-frame), so frames before sign-in are bounded. Each socket is accepted first and then closed with its code: a browser
-can't see why a handshake was refused.
+cost more than applying it. Here a message is one call (see backend.core.websocket). Nothing is read before the client
+is known, so frames before sign-in are bounded by one reading of the network. Each socket is accepted first and then
+closed with its code: a browser can't see why a handshake was refused.
 """
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs
 
 import structlog
 from django.conf import settings
-from django.http.request import validate_host
 
 from backend.core import ids, metrics
-from backend.core.errors import AppError, NotFound, NotSignedIn
-from collab import bridge
-from collab.errors import (
-    AccessLost,
-    ForeignOrigin,
-    ProtocolError,
-    RoomUnavailable,
-    SlowConsumer,
-    StaleEpoch,
-    TooManyMessages,
-    UpdateTooLarge,
-)
+from backend.core.errors import AppError, NotFound
+from backend.core.websocket import EXTENSION, DirectWebSocket, Framing
+from collab.doors import credential_of, sign_in
+from collab.errors import ProtocolError, StaleEpoch, TooManyMessages, UpdateTooLarge
+from collab.hocuspocus import Multiplex
 from collab.hub import Hub, current, shut
-from collab.live import LiveDocument, Seat
-from collab.ports import Credential, Grant
 from collab.protocol import SyncStep2, SyncUpdate, decode
 
 log = structlog.get_logger()
 
 CLOSE_S = 5.0  # a client that reads nothing also reads no close frame
 DRAIN_S = 5.0
-FRAME_OVERHEAD = 64
+FRAME_OVERHEAD = 256  # what stands before an update: types, lengths, a document's key
 SERVICE_RESTART = 1012
 
+_framed = Framing()
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+_Act: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None] | None]  # what takes longer is given back
 
 
 class SocketOutlet:
-    """The frames that wait to be written to one client, bounded: one who does not read is let go."""
+    """The way to one client, until `ended` has the error that closes it, or the code by which the client left."""
 
-    def __init__(self, send: Send, *, max_bytes: int) -> None:
-        self._send, self._max_bytes = send, max_bytes
-        self._frames: deque[bytes] = deque()
-        self._bytes = 0
-        self._wake = asyncio.Event()
+    def __init__(self, socket: DirectWebSocket) -> None:
+        self.socket = socket
         self.sent_at = time.monotonic()
-        self.closed: asyncio.Future[AppError] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[AppError | int] = asyncio.get_running_loop().create_future()
 
     def send(self, frame: bytes) -> None:
-        if self.closed.done():
-            return
-        if self._bytes > self._max_bytes:  # before adding: a whole document may be one large frame
-            self.close(SlowConsumer())
-            return
-        self._frames.append(frame)
-        self._bytes += len(frame)
-        self._wake.set()
+        if not self.ended.done():
+            self.socket.write(_framed(frame))
+            self.sent_at = time.monotonic()
+
+    @property
+    def is_full(self) -> bool:
+        return self.socket.is_full
+
+    @property
+    def unsent_bytes(self) -> int:
+        return self.socket.unsent_bytes
 
     def close(self, error: AppError) -> None:
-        """What waits is dropped: the client gets it again when it comes back."""
-        if not self.closed.done():
-            self.closed.set_result(error)
-            self._frames.clear()
+        if not self.ended.done():
+            self.ended.set_result(error)
 
-    async def write(self) -> None:
-        """Write what waits, until cancelled or the socket is gone."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._frames:
-                frame = self._frames.popleft()
-                self._bytes -= len(frame)
-                self.sent_at = time.monotonic()
-                await self._send({"type": "websocket.send", "bytes": frame})
+    def left(self, code: int) -> None:
+        if not self.ended.done():
+            self.ended.set_result(code)
 
 
 @dataclass(slots=True)
@@ -108,133 +87,126 @@ class Rate:
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """One socket on `/collab/{doc_…}`."""
-    with metrics.COLLAB_SOCKETS.track_inprogress():
-        await _live(scope, receive, send)
+    """One socket on `/collab/{doc_…}`, of y-websocket."""
+    await _live(scope, receive, send, _serve)
 
 
-async def _live(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+async def multiplexed(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """One socket on `/collab`, of Hocuspocus."""
+    await _live(scope, receive, send, _serve_many)
+
+
+async def _live(scope: dict[str, Any], receive: Receive, send: Send, serve: "_Serve") -> None:
     message = await receive()
     if message["type"] != "websocket.connect":
         return
     await send({"type": "websocket.accept"})
-    outlet = SocketOutlet(send, max_bytes=settings.COLLAB_SEND_BUFFER_BYTES)
-    writing = asyncio.create_task(outlet.write())
-    reading = asyncio.create_task(_serve(scope, receive, outlet))
+    socket: DirectWebSocket = scope["extensions"][EXTENSION]
+    outlet = SocketOutlet(socket)
+    end: AppError | int
     try:
-        ends: set[asyncio.Future[Any]] = {writing, reading, outlet.closed}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        writing.cancel()
-        if not reading.done() and not outlet.closed.done():
-            reading.cancel()
-    error = outlet.closed.result() if outlet.closed.done() else _why(reading)
-    metrics.COLLAB_CLOSES.labels(error.code if error else "client_left").inc()
-    if error is not None:
-        log.info("collab.socket_closed", code=error.code, close_code=error.close_code)
-        with suppress(Exception):  # the socket is gone, or its client reads nothing: then uvicorn drops it
-            async with asyncio.timeout(CLOSE_S):
-                await send({"type": "websocket.close", "code": error.close_code, "reason": error.code})
-    reading.cancel()
-    await asyncio.gather(writing, reading, return_exceptions=True)
+        with metrics.COLLAB_SOCKETS.track_inprogress():
+            end = await serve(await current(), scope, outlet)
+    except AppError as exc:
+        end = exc
+    except Exception:
+        log.exception("collab.socket_failed")
+        end = AppError()
+    if isinstance(end, int):
+        metrics.COLLAB_CLOSES.labels("client_left").inc()
+        return
+    metrics.COLLAB_CLOSES.labels(end.code).inc()
+    log.info("collab.socket_closed", code=end.code, close_code=end.close_code)
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await send({"type": "websocket.close", "code": end.close_code, "reason": end.code})
+    except Exception:  # noqa: BLE001 - the socket is gone, or its client reads nothing
+        socket.abort()
 
 
-def _why(reading: "asyncio.Task[None]") -> AppError | None:
-    """The error that ended the reading; a client that left by itself has none."""
-    exc = None if not reading.done() or reading.cancelled() else reading.exception()
-    if exc is None or isinstance(exc, AppError):
-        return exc
-    log.error("collab.socket_failed", exc_info=exc)
-    return AppError()
-
-
-async def _serve(scope: dict[str, Any], receive: Receive, outlet: SocketOutlet) -> None:
-    """Sign in, take a seat, read until the end. Raises: AppError."""
+async def _serve(hub: Hub, scope: dict[str, Any], outlet: SocketOutlet) -> AppError | int:
+    """Sign in, take a seat, stay until the end; which is told. Raises: AppError."""
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-    hub = await current()
-    grant = await _sign_in(hub, scope, query)
+    document_id = ids.parse("doc", scope["url_route"]["kwargs"]["document"])
+    grant = await sign_in(hub, credential_of(scope, ticket=query.get("ticket", [""])[0]), document_id)
     if query.get("epoch", [str(grant.epoch)])[0] != str(grant.epoch):
         raise StaleEpoch
     document, seat = await hub.join(grant, outlet, wants_status=query.get("status") == ["1"])
-    code = 1006
+
+    def act(frame: bytes) -> Coroutine[Any, Any, None] | None:
+        message = decode(frame)
+        if isinstance(message, SyncUpdate | SyncStep2) and len(message.update) > settings.COLLAB_MAX_UPDATE_BYTES:
+            raise UpdateTooLarge
+        return document.receive(seat, message)
+
+    document.ask(seat)
+    return await _stay(hub, outlet, act, lambda: document.leave(seat))
+
+
+async def _serve_many(hub: Hub, scope: dict[str, Any], outlet: SocketOutlet) -> AppError | int:
+    documents = Multiplex(hub, scope, outlet.socket, outlet.close)
+    return await _stay(hub, outlet, documents.read, documents.leave)
+
+
+async def _stay(hub: Hub, outlet: SocketOutlet, act: _Act, leave: Callable[[], None]) -> AppError | int:
+    """Act on what the client says until the end; which is told."""
     try:
-        code = await _read(receive, document, seat)
+        reader = _Reader(outlet, act)
+        outlet.socket.take_over(reader.read, outlet.left, full_bytes=settings.COLLAB_SEND_BUFFER_BYTES)
+        end = await outlet.ended
     finally:
-        document.leave(seat)
-        if code == SERVICE_RESTART or hub.closing:
-            await hub.drain(DRAIN_S)  # uvicorn waits for us before it goes
+        leave()
+    if end == SERVICE_RESTART or hub.closing:
+        await hub.drain(DRAIN_S)  # uvicorn waits for us before it goes
+    return end
 
 
-async def _read(receive: Receive, document: LiveDocument, seat: Seat) -> int:
-    per_s = settings.COLLAB_MESSAGES_PER_S
-    rate = Rate(per_s, 4 * per_s, 4 * per_s, time.monotonic())
-    while True:
-        message = await receive()
-        if message["type"] == "websocket.disconnect":
-            return int(message.get("code") or 1005)
-        rate.spend(time.monotonic())
-        frame = message.get("bytes")
+class _Reader:
+    """Acts on each message of one client as it comes. What takes longer holds up this client alone."""
+
+    def __init__(self, outlet: SocketOutlet, act: _Act) -> None:
+        self._outlet, self._act = outlet, act
+        per_s = settings.COLLAB_MESSAGES_PER_S
+        self._rate = Rate(per_s, 4 * per_s, 4 * per_s, time.monotonic())
+        self._max_bytes: int = settings.COLLAB_MAX_UPDATE_BYTES + FRAME_OVERHEAD
+        self._heavy: asyncio.Task[None] | None = None  # kept, for the loop keeps no task alive
+
+    def read(self, frame: bytes | None) -> None:
+        if self._outlet.ended.done():
+            return
+        try:
+            heavy = self._act(self._admitted(frame))
+        except AppError as exc:
+            self._outlet.close(exc)
+        except Exception:
+            log.exception("collab.message_failed")
+            self._outlet.close(AppError())
+        else:
+            if heavy is not None:
+                self._outlet.socket.hold()
+                self._heavy = asyncio.create_task(self._await(heavy))
+
+    def _admitted(self, frame: bytes | None) -> bytes:
+        self._rate.spend(time.monotonic())
         if frame is None:
             raise ProtocolError("Frames are binary.")
-        if len(frame) > settings.COLLAB_MAX_UPDATE_BYTES + FRAME_OVERHEAD:
+        if len(frame) > self._max_bytes:
             raise UpdateTooLarge
-        decoded = decode(frame)
-        if isinstance(decoded, SyncUpdate | SyncStep2) and len(decoded.update) > settings.COLLAB_MAX_UPDATE_BYTES:
-            raise UpdateTooLarge
-        if document.room is None:  # it is being loaded again
-            await document.ready.wait()
-        if document.room is None:
-            raise RoomUnavailable
-        document.receive(seat, decoded)
+        return frame
+
+    async def _await(self, heavy: Coroutine[Any, Any, None]) -> None:
+        try:
+            await heavy
+        except AppError as exc:
+            self._outlet.close(exc)
+        except Exception:
+            log.exception("collab.message_failed")
+            self._outlet.close(AppError())
+        else:
+            self._outlet.socket.release()
 
 
-async def _sign_in(hub: Hub, scope: dict[str, Any], query: dict[str, list[str]]) -> Grant:
-    document_id = _document_id(scope)
-    credential = _credential(scope, query)
-    changes = hub.access_changes
-    try:
-        grant: Grant | None = await bridge.redeem(credential, document_id)
-        if grant is not None and hub.access_changes != changes:
-            grant = await bridge.refresh(grant)  # a right changed while we asked: nobody would tell us again
-    except AppError:
-        raise
-    except Exception as exc:  # the port's edge: what lies behind it is away
-        log.warning("collab.sign_in_failed", error=type(exc).__name__)
-        raise RoomUnavailable from exc
-    if grant is None:
-        raise AccessLost
-    return grant
-
-
-def _document_id(scope: dict[str, Any]) -> UUID:
-    text = scope.get("url_route", {}).get("kwargs", {}).get("document", "")
-    return ids.parse("doc", text)
-
-
-def _credential(scope: dict[str, Any], query: dict[str, list[str]]) -> Credential:
-    """The ticket, if there is one; a program's token; the session's cookie, which only our own pages may use."""
-    if ticket := query.get("ticket"):
-        return Credential("ticket", ticket[0])
-    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-    scheme, _, secret = headers.get(b"authorization", "").partition(" ")
-    if scheme.lower() == "bearer":  # no page of a browser can set this header on a socket
-        return Credential("token", secret.strip())
-    cookies: SimpleCookie = SimpleCookie()
-    with suppress(CookieError):
-        cookies.load(headers.get(b"cookie", ""))
-    morsel = cookies.get(settings.SESSION_COOKIE_NAME)
-    if morsel is None or not morsel.value:
-        raise NotSignedIn
-    if not _is_our_page(headers.get(b"origin", ""), headers.get(b"host", "")):
-        raise ForeignOrigin
-    return Credential("session", morsel.value)
-
-
-def _is_our_page(origin: str, host: str) -> bool:
-    if origin in (settings.ATELIER_URL, *settings.CSRF_TRUSTED_ORIGINS):
-        return True
-    page = urlsplit(origin)
-    return bool(host) and page.netloc == host and validate_host(page.hostname or "", settings.ALLOWED_HOSTS)
+_Serve: TypeAlias = Callable[[Hub, dict[str, Any], SocketOutlet], Awaitable[AppError | int]]
 
 
 async def nowhere(scope: dict[str, Any], receive: Receive, send: Send) -> None:

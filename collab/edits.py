@@ -23,8 +23,9 @@ from django.db import connection, transaction
 
 from backend.core import ids, metrics, trace, valkey
 from backend.core.errors import Forbidden, NotFound
-from collab import peers
+from collab import peers, room
 from collab.protocol import read_state_vector, write_uint
+from collab.updates import read_update
 
 log = structlog.get_logger()
 
@@ -125,10 +126,7 @@ def _open(document_id: UUID) -> tuple["pycrdt.Doc[Any]", int]:
         )
         parts = [bytes(row[1]) for row in cursor.fetchall()]
     client_id = secrets.randbits(32)  # JavaScript's Yjs draws 32 bits too
-    document: pycrdt.Doc[Any] = pycrdt.Doc(client_id=client_id)
-    with document.transaction():
-        for part in parts:
-            document.apply_update(part)
+    document = room.build(parts, client_id=client_id)
     if client_id in read_state_vector(document.get_state()):
         return _open(document_id)
     return document, client_id
@@ -179,6 +177,10 @@ def _append(
             "INSERT INTO collab_update (document_id, workspace_id, person_id, author, data, writer, seq) "
             "VALUES (%s, %s, %s, %s, %s, %s, 0)",
             [document_id, workspace_id, person_id, author, update, writer],
+        )
+        cursor.executemany(
+            "INSERT INTO collab_client (document_id, workspace_id, client_id) VALUES (%s, %s, %s)",
+            [(document_id, workspace_id, client_id) for client_id in read_update(update).structs],
         )
     message = peers.encode(peers.Flush(writer, 0, True, person_id, update, trace.current()))
     transaction.on_commit(lambda: _tell(document_id, message), robust=True)

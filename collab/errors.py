@@ -8,7 +8,8 @@ core.errors.AppError
 │   ├── UpdateTooLarge        update_too_large     4413
 │   └── DocumentTooLarge      document_too_large   4413
 ├── RateLimited
-│   └── TooManyMessages       too_many_messages    4429
+│   ├── TooManyMessages       too_many_messages    4429
+│   └── TooManyDocuments      too_many_documents   4429   on one socket
 ├── Conflict
 │   └── StaleEpoch            stale_epoch          4409   the document was cut or restored since
 ├── Forbidden
@@ -18,7 +19,6 @@ core.errors.AppError
     ├── SlowConsumer          slow_consumer        1013
     ├── RoomUnavailable       room_unavailable     1013   the journal cannot take more for now
     └── ShuttingDown          restarting           1012
-RoomBroken (internal): the Yjs library panicked, so the document in memory must be loaded again.
 """
 
 from backend.core.errors import Conflict, Forbidden, InvalidInput, PartUnavailable, RateLimited, TooLarge
@@ -44,6 +44,10 @@ class TooManyMessages(RateLimited):
     code, title = "too_many_messages", "Too many messages a second"
 
 
+class TooManyDocuments(RateLimited):
+    code, title = "too_many_documents", "One socket may open no more documents"
+
+
 class StaleEpoch(Conflict):
     code, title = "stale_epoch", "The document was cut or restored: open it anew"
 
@@ -66,7 +70,3 @@ class RoomUnavailable(PartUnavailable):
 
 class ShuttingDown(PartUnavailable):
     code, title, close_code = "restarting", "The server restarts: connect again", 1012
-
-
-class RoomBroken(Exception):
-    """The Yjs library panicked in the middle of a change: what it holds can't be trusted any more."""

@@ -1,66 +1,184 @@
-"""Hides where big documents are merged: a helper process, for the Yjs library holds the interpreter's lock.
+"""Hides where big documents are read, cut and packed: in helper processes, for that holds the interpreter's lock.
 
-One short-lived process a job: it gives its memory back, and dies with its parent, whose pipe ends. Run as a script, it
-is that process: it reads parts from stdin and writes the one update that holds them all to stdout.
+What is small is done at once. A helper lives while there is work and IDLE_S longer; by ending it gives its memory back.
+It ends with its parent too, whose pipe closes. Run as a script, this is that helper: it answers requests on stdin.
+
+request = u8 what, parts       1 pack: updates   2 read: update, state vector   3 cut: update, state vector
+answer  = u8 done, parts       1: update, index, the places of what is left (u32)
+                               2: update without what is had, u32 where deletions begin, index
+                               3: what is lacking
+parts   = u32 count, count × (u64 length, bytes); done: 1, or 0 and one part that says why. Little endian.
 """
 
 import asyncio
 import os
+import struct
 import sys
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import BinaryIO
 
-from collab.errors import MalformedUpdate, RoomBroken
-from collab.room import Room
+from collab.errors import MalformedUpdate
+from collab.room import INLINE_BYTES, Packed, Packing, cut, pack
+from collab.updates import Contents, read_update
 
-INLINE_BYTES = 256 * 1024  # about 7 ms of work; starting a process costs about 100 ms elsewhere
+HELPERS = 2  # at most
+IDLE_S = 20.0
 TIMEOUT_S = 120.0
+NICE = 5  # behind the event loop, where they share a core
+PACK, READ, CUT = 1, 2, 3
 
 
 class HeavyFailed(Exception):
-    """The helper died or found a part that the library cannot read."""
+    """The helper died, or took too long."""
 
 
-async def merge(parts: Sequence[bytes]) -> bytes:
-    """One update that holds all `parts`, as a document does: what is superseded is dropped. Raises: HeavyFailed."""
-    if sum(map(len, parts)) <= INLINE_BYTES:
-        return _merge(parts)
-    environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    helper = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "collab.heavy",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=environment,
-    )
-    try:
-        body = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-        merged, _ = await asyncio.wait_for(helper.communicate(body), TIMEOUT_S)
-    except TimeoutError as exc:
-        raise HeavyFailed("timed out") from exc
-    finally:
-        if helper.returncode is None:
-            helper.kill()
-    if helper.returncode:
-        raise HeavyFailed(f"exit {helper.returncode}")
-    return merged
+class Heavy:
+    """The helpers of one event loop."""
+
+    def __init__(self) -> None:
+        self._idle: list[_Helper] = []
+        self._free = asyncio.Semaphore(HELPERS)
+        self._resting: asyncio.Task[None] | None = None
+
+    async def pack(self, parts: Sequence[bytes]) -> Packing:
+        """One update that holds `parts`. Raises: HeavyFailed, MalformedUpdate."""
+        if sum(map(len, parts)) <= INLINE_BYTES:
+            return pack(parts)
+        update, index, left = await self._ask(PACK, parts)
+        return Packing(Packed.with_index(update, index), list(memoryview(left).cast("I")))
+
+    async def read(self, update: bytes, state_vector: bytes) -> tuple[bytes, Contents]:
+        """What of `update` one with `state_vector` lacks, and what that holds. Raises: HeavyFailed, MalformedUpdate."""
+        lacking, at, index = await self._ask(READ, [update, state_vector])
+        held = Packed.with_index(b"", index)
+        structs, deletions = (
+            {client: list(ids.ranges(client)) for client in ids.clients()} for ids in (held.structs, held.deletions)
+        )
+        return lacking, Contents(structs, deletions, int.from_bytes(at, "little"))
+
+    async def cut(self, update: bytes, state_vector: bytes) -> bytes:
+        """What of `update` one with `state_vector` lacks. Raises: HeavyFailed, MalformedUpdate."""
+        if len(update) <= INLINE_BYTES:
+            return cut(update, state_vector)
+        (found,) = await self._ask(CUT, [update, state_vector])
+        return found
+
+    async def close(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+        while self._idle:
+            await self._idle.pop().end()
+
+    async def _ask(self, what: int, parts: Sequence[bytes]) -> list[bytes]:
+        async with self._free:
+            helper = self._take() or await _Helper.start()
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    answer = await helper.ask(what, parts)
+            except BaseException as exc:  # also a cancellation: what it would answer belongs to nobody
+                await helper.end()
+                if isinstance(exc, TimeoutError):
+                    raise HeavyFailed("timed out") from exc
+                raise
+            self._give(helper)
+        if answer[0] == b"\x00":
+            raise MalformedUpdate(answer[1].decode())
+        return answer[1:]
+
+    def _take(self) -> "_Helper | None":
+        while self._idle:
+            if (helper := self._idle.pop()).alive:
+                return helper
+        return None
+
+    def _give(self, helper: "_Helper") -> None:
+        self._idle.append(helper)
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = asyncio.create_task(self._rest())
+
+    async def _rest(self) -> None:
+        await asyncio.sleep(IDLE_S)
+        self._resting = None  # so that it can't be cancelled half-way
+        await self.close()
 
 
-def _merge(parts: Sequence[bytes]) -> bytes:
-    try:
-        return Room(parts, max_bytes=sys.maxsize).snapshot()
-    except (MalformedUpdate, RoomBroken) as exc:
-        raise HeavyFailed(type(exc).__name__) from exc
+class _Helper:
+    """One process, which answers one request after the other."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls) -> "_Helper":
+        environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        pipe = asyncio.subprocess.PIPE
+        command = (sys.executable, "-m", "collab.heavy")
+        return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment))
+
+    async def ask(self, what: int, parts: Sequence[bytes]) -> list[bytes]:
+        """First whether it is done (one byte), then the answer's parts. Raises: HeavyFailed."""
+        to, back = self._process.stdin, self._process.stdout
+        if to is None or back is None:
+            raise HeavyFailed("the helper has no pipes")
+        try:
+            for piece in _pieces(what, parts):
+                to.write(piece)
+            await to.drain()
+            done, count = struct.unpack("<BI", await back.readexactly(5))
+            answer = [bytes([done])]
+            for _ in range(count):
+                (length,) = struct.unpack("<Q", await back.readexactly(8))
+                answer.append(await back.readexactly(length))
+        except (OSError, asyncio.IncompleteReadError) as exc:
+            raise HeavyFailed("the helper died") from exc
+        return answer
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    async def end(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
 
 
-def _read(body: bytes) -> list[bytes]:
-    parts, at = [], 0
-    while at < len(body):
-        size = int.from_bytes(body[at : at + 4], "big")
-        parts.append(body[at + 4 : at + 4 + size])
-        at += 4 + size
-    return parts
+def _pieces(first: int, parts: Sequence[bytes]) -> Iterator[bytes]:
+    yield struct.pack("<BI", first, len(parts))
+    for part in parts:
+        yield struct.pack("<Q", len(part))
+        yield part
+
+
+def _answer(what: int, parts: list[bytes]) -> list[bytes]:
+    if what == PACK:
+        packing = pack(parts)
+        return [packing.packed.update, packing.packed.index(), array("I", packing.left).tobytes()]
+    if what == CUT:
+        return [cut(*parts)]
+    lacking = parts[0] if parts[1] == b"\x00" else cut(*parts)
+    contents = read_update(lacking)
+    held = Packed()
+    held.structs.update(contents.structs)
+    held.deletions.update(contents.deletions)
+    return [lacking, contents.deletions_at.to_bytes(4, "little"), held.index()]
+
+
+def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    while head := requests.read(5):
+        what, count = struct.unpack("<BI", head)
+        parts = [requests.read(struct.unpack("<Q", requests.read(8))[0]) for _ in range(count)]
+        try:
+            done, answer = 1, _answer(what, parts)
+        except MalformedUpdate as exc:
+            done, answer = 0, [str(exc).encode()]
+        answers.writelines(_pieces(done, answer))
+        answers.flush()
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(_merge(_read(sys.stdin.buffer.read())))
+    os.nice(NICE)
+    _serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -7,9 +7,10 @@ ask: subscribe, then load, then ask the other processes; so nothing falls betwee
 import asyncio
 import itertools
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import psycopg
@@ -18,15 +19,17 @@ from django.conf import settings
 
 from backend.core import metrics
 from backend.core.errors import AppError
-from collab import bridge, heavy
-from collab.errors import AccessLost, MalformedUpdate, RoomBroken, RoomUnavailable, ShuttingDown, StaleEpoch
+from collab import bridge
+from collab.errors import AccessLost, MalformedUpdate, RoomUnavailable, ShuttingDown, StaleEpoch
+from collab.heavy import Heavy, HeavyFailed
 from collab.journal import AWAY, Append, Journal, News
 from collab.live import LiveDocument, Outlet, Seat
 from collab.peers import PeerMessage, Peers
 from collab.ports import Grant, Origin
-from collab.room import Room
+from collab.room import INLINE_BYTES, Room
 
 log = structlog.get_logger()
+_Whose: TypeAlias = tuple[UUID, Origin | None, datetime | None]
 
 TICK_S = 1.0
 LOOK_S = 2.0  # how often the journal is asked what others committed: with HELLO_S this is the anti-entropy interval
@@ -62,7 +65,8 @@ class Hub:
         self.limits = Limits.from_settings()
         self.access_changes = 0  # a sign-in that saw another number than at its start is refreshed at once
         self.closing = False
-        self._journal = Journal(settings.DATABASE_SYSTEM_URL)
+        self.heavy = Heavy()
+        self._journal = Journal(settings.DATABASE_SYSTEM_URL, self.heavy)
         self._peers = Peers(self)
         self._documents: dict[UUID, LiveDocument] = {}
         self._seq = itertools.count(1)
@@ -79,7 +83,7 @@ class Hub:
         metrics.COLLAB_ROOMS.set_function(lambda: len(self._documents))
         metrics.COLLAB_BACKLOG.set_function(lambda: sum(d.backlog_bytes for d in list(self._documents.values())))
         for loop in (self._tick(), self._look(), self._refresh_all()):
-            self._spawn(loop)
+            self.spawn(loop)
 
     async def drain(self, timeout_s: float) -> bool:
         """Flush every document and wait for the commits."""
@@ -101,8 +105,9 @@ class Hub:
                 log.warning("collab.tasks_stuck", tasks=[str(task.get_coro()) for task in stuck])
         await self._peers.close()
         await self._journal.close(timeout_s=1.0)
+        await self.heavy.close()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -114,7 +119,9 @@ class Hub:
 
     # --- documents
 
-    async def join(self, grant: Grant, outlet: Outlet, *, wants_status: bool) -> tuple[LiveDocument, Seat]:
+    async def join(
+        self, grant: Grant, outlet: Outlet, *, wants_status: bool, hears_stateless: bool = False
+    ) -> tuple[LiveDocument, Seat]:
         """A seat on the grant's document, which is opened if need be. Raises: AppError."""
         if self.closing:
             raise ShuttingDown
@@ -133,7 +140,7 @@ class Hub:
             raise RoomUnavailable from exc
         if document.overloaded or self._documents.get(grant.document_id) is not document:
             raise RoomUnavailable
-        seat = Seat(grant, outlet, wants_status)
+        seat = Seat(grant, outlet, wants_status, hears_stateless)
         document.join(seat)
         return document, seat
 
@@ -148,7 +155,7 @@ class Hub:
         )
         document.epoch = grant.epoch
         self._documents[grant.document_id] = document
-        self._spawn(self._open(document))
+        self.spawn(self._open(document))
         return document
 
     async def _open(self, document: LiveDocument) -> None:
@@ -157,24 +164,23 @@ class Hub:
         await self._peers.subscribe(document.document_id)
         while time.monotonic() - began < OPEN_S:
             try:
-                return await self._load(document, [])
+                return await self._load(document)
             except AWAY as exc:
                 log.warning("collab.open_waits", error=type(exc).__name__)
                 await asyncio.sleep(0.3)
-            except (RoomBroken, MalformedUpdate, heavy.HeavyFailed):
+            except (MalformedUpdate, HeavyFailed):
                 log.exception("collab.open_failed", document_id=str(document.document_id))
                 break
         self._retire(document)
 
-    async def _load(self, document: LiveDocument, more: list[bytes]) -> None:
-        parts = await self._journal.load(document.document_id) + more
-        document.rows_since_compaction = max(0, len(parts) - 1)
-        if sum(map(len, parts)) > heavy.INLINE_BYTES:
-            parts = [await heavy.merge(parts)]
-            room = await asyncio.to_thread(Room, parts, max_bytes=self.limits.max_document_bytes)
-        else:
-            room = Room(parts, max_bytes=self.limits.max_document_bytes)
-        document.loaded(room)
+    async def _load(self, document: LiveDocument) -> None:
+        stored = await self._journal.load(document.document_id)
+        document.rows_since_compaction = len(stored.rows)
+        base, updates = stored.base, stored.updates
+        if sum(map(len, updates)) > INLINE_BYTES:
+            packing = await self.heavy.pack(stored.parts)
+            base, updates = packing.packed, [stored.parts[place] for place in packing.left]
+        document.loaded(Room(base, updates, max_bytes=self.limits.max_document_bytes))
 
     def _retire(self, document: LiveDocument) -> None:
         if self._documents.get(document.document_id) is document:
@@ -185,21 +191,6 @@ class Hub:
         else:
             document.close(StaleEpoch())
         document.ready.set()  # whoever waits finds that the document is not the one any more
-
-    def broken(self, document: LiveDocument) -> None:
-        metrics.COLLAB_RESYNCS.labels("reload").inc()
-        log.error("collab.room_broken", document_id=str(document.document_id))
-        self._spawn(self._reload(document, document.unload()))
-
-    async def _reload(self, document: LiveDocument, more: list[bytes]) -> None:
-        while self._documents.get(document.document_id) is document:
-            try:
-                return await self._load(document, more)
-            except AWAY:
-                await asyncio.sleep(0.3)
-            except (RoomBroken, MalformedUpdate, heavy.HeavyFailed):
-                log.exception("collab.reload_failed", document_id=str(document.document_id))
-                self._retire(document)
 
     # --- what a document needs of the process
 
@@ -212,6 +203,9 @@ class Hub:
 
     def heard(self, writer: UUID, seq: int) -> None:
         self._journal.heard(writer, seq)
+
+    async def owners(self, document_id: UUID, client_ids: Sequence[int]) -> dict[int, UUID | None]:
+        return await self._journal.owners(document_id, client_ids)
 
     def append(self, append: Append) -> None:
         self._journal.append(append)
@@ -233,9 +227,8 @@ class Hub:
 
     def access_changed(self, scope: dict[str, Any]) -> None:
         self.access_changes += 1
-        grants = [seat.grant for document in self._documents.values() for seat in document.seats]
-        for grant in {_seating(grant): grant for grant in grants if _concerns(scope, grant)}.values():
-            self._spawn(self._refresh(grant))
+        for grants in self._seated(lambda grant: _concerns(scope, grant)):
+            self.spawn(self._refresh(grants))
 
     # --- what time brings
 
@@ -254,9 +247,11 @@ class Hub:
                     document.close(RoomUnavailable())
                 if document.rows_since_compaction > COMPACT_ROWS:
                     document.rows_since_compaction = 0
-                    self._spawn(self._compact(document))
+                    self.spawn(self._compact(document))
+                if document.room is not None and document.room.wants_packing:
+                    self.spawn(document.pack())
                 if document.room is not None and document.quiet and now - document.empty_since > IDLE_S:
-                    self._spawn(self._unload(document))
+                    self.spawn(self._unload(document))
 
     async def _unload(self, document: LiveDocument) -> None:
         if self._documents.pop(document.document_id, None) is None:
@@ -265,13 +260,13 @@ class Hub:
         if document.document_id in self._documents:  # somebody came while we let go
             await self._peers.subscribe(document.document_id)
         if document.rows_since_compaction > COMPACT_AT_UNLOAD_ROWS:
-            self._spawn(self._compact(document))
+            self.spawn(self._compact(document))
 
     async def _compact(self, document: LiveDocument) -> None:
         async with self._compacting:
             try:
                 await self._journal.compact(document.document_id, document.workspace_id)
-            except (psycopg.Error, heavy.HeavyFailed, *AWAY):
+            except (psycopg.Error, HeavyFailed, MalformedUpdate, *AWAY):
                 log.warning("collab.compaction_failed", document_id=str(document.document_id), exc_info=True)
 
     async def _look(self) -> None:
@@ -289,16 +284,16 @@ class Hub:
             if document_id in self._documents:
                 self._documents[document_id].take_committed(update)
         for document_id in news.compacted:
-            self._spawn(self._take_compacted(document_id))
+            self.spawn(self._take_compacted(document_id))
 
     async def _take_compacted(self, document_id: UUID) -> None:
         """Rows that we never saw may have gone into a snapshot made elsewhere: take what of it we lack."""
-        parts = await self._journal.load(document_id)
-        update = await heavy.merge(parts) if parts else b""
+        stored = await self._journal.load(document_id)
         document = self._documents.get(document_id)
-        if document is not None and update:
-            document.take_committed(update)
-            document.rows_since_compaction = len(parts)
+        if document is not None:
+            for update in stored.parts:
+                document.take_committed(update)
+            document.rows_since_compaction = len(stored.rows)
 
     # --- who may stay
 
@@ -308,19 +303,31 @@ class Hub:
             # From one beginning to the next, so that many grants don't stretch the time in which a removal holds.
             await asyncio.sleep(max(0.1, began + self.limits.grant_refresh_s - time.monotonic()))
             began = time.monotonic()
-            grants = {_seating(s.grant): s.grant for d in self._documents.values() for s in d.seats}
-            await asyncio.gather(*(self._refresh(grant) for grant in grants.values()))
+            await asyncio.gather(*(self._refresh(grants) for grants in self._seated(lambda _: True)))
 
-    async def _refresh(self, grant: Grant) -> None:
-        """Read one person's right on one document again, and apply it to their sockets of the same origin."""
+    def _seated(self, concerned: Callable[[Grant], bool]) -> list[list[Grant]]:
+        """The grants of those who sit here, those of one person by one origin together, one for each document."""
+        found: dict[_Whose, dict[UUID, Grant]] = {}
+        for document in self._documents.values():
+            for seat in document.seats:
+                if concerned(seat.grant):
+                    found.setdefault(_whose(seat.grant), {})[document.document_id] = seat.grant
+        return [list(grants.values()) for grants in found.values()]
+
+    async def _refresh(self, grants: Sequence[Grant]) -> None:
+        """Read one person's rights again, and apply them to their sockets of the same origin."""
         read_no = next(self._reading)
         try:
-            fresh = await bridge.refresh(grant)
+            fresh = await bridge.refresh(grants)
         except Exception as exc:  # noqa: BLE001 - the port's edge: while the database is away, what was granted holds
             log.warning("collab.refresh_failed", error=type(exc).__name__)
             return
+        for grant, now in zip(grants, fresh, strict=True):
+            self._apply(grant, now, read_no)
+
+    def _apply(self, grant: Grant, fresh: Grant | None, read_no: int) -> None:
         document = self._documents.get(grant.document_id)
-        seats = [s for s in document.seats if _seating(s.grant) == _seating(grant)] if document else []
+        seats = [s for s in document.seats if _whose(s.grant) == _whose(grant)] if document else []
         for seat in seats:
             if (error := _verdict(seat.grant, fresh)) is not None:
                 seat.outlet.close(error)
@@ -333,9 +340,9 @@ def _concerns(scope: dict[str, Any], grant: Grant) -> bool:
     return all(scope.get(name) in (None, str(value)) for name, value in known.items())
 
 
-def _seating(grant: Grant) -> tuple[UUID, UUID, Origin | None]:
-    """What is read again as one: one person, on one document, by one session or token."""
-    return grant.person_id, grant.document_id, grant.origin
+def _whose(grant: Grant) -> _Whose:
+    """What is read again as one: of one person, by one session or token, which says itself how long it holds."""
+    return grant.person_id, grant.origin, None if grant.origin else grant.until
 
 
 def _is_over(grant: Grant) -> bool:

@@ -7,7 +7,7 @@ outcome is unknown (the server died under it) is sent again: an update that is t
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,36 +19,53 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backend.core import ids, metrics, trace
-from collab import heavy
+from collab.committer import Committer, Insert
+from collab.heavy import Heavy, HeavyFailed
+from collab.room import Packed
 
 log = structlog.get_logger()
 
 MAX_ROWS, MAX_BYTES = 1000, 8 * 1024 * 1024  # of one insert
+COMMIT_EVERY_S = 0.01  # from one beginning to the next: what comes meanwhile shares a commit
 RETRY_S = (0.05, 0.1, 0.2, 0.5)  # then the last one again and again
+NEVER = "0"  # before any transaction
 SEEN = 100_000  # flushes of other processes remembered, so that a look at the journal need not fetch them again
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)  # the server may come back
 
-_INSERT = """
+_UPDATE, _CLAIM = b"update", b"claim"
+_STATEMENTS = {
+    _UPDATE: b"""
     INSERT INTO collab_update (document_id, workspace_id, person_id, data, writer, seq)
-    SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::uuid[], %b::bytea[], %b::uuid[], %b::bigint[])
-"""
+    VALUES ($1::uuid, $2::uuid, $3::uuid, $4::bytea, $5::uuid, $6::bigint)
+    """,
+    _CLAIM: b"""
+    INSERT INTO collab_client (document_id, workspace_id, person_id, client_id)
+    VALUES ($1::uuid, $2::uuid, $3::uuid, $4::bigint) ON CONFLICT DO NOTHING
+    """,
+}
+_OWNERS = "SELECT client_id, person_id FROM collab_client WHERE document_id = %s AND client_id = ANY(%s)"
 _LOAD = """
-    SELECT 0 AS id, data FROM collab_snapshot WHERE document_id = %(document)s
-    UNION ALL SELECT id, data FROM collab_update WHERE document_id = %(document)s
+    SELECT 0 AS id, data, contents FROM collab_snapshot WHERE document_id = %(document)s
+    UNION ALL SELECT id, data, NULL FROM collab_update WHERE document_id = %(document)s
     ORDER BY id
 """
+# One statement, for one snapshot: the horizon, rows of others, and snapshots that others made.
 _NEWS = """
-    SELECT id, document_id, writer, seq FROM collab_update
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, NULL::uuid AS document_id, NULL::bigint AS id,
+        NULL::uuid AS writer, NULL::bigint AS seq
+    UNION ALL
+    SELECT NULL, document_id, id, writer, seq FROM collab_update
+    WHERE xid >= %(since)s::xid8 AND writer <> %(writer)s AND document_id = ANY(%(documents)s)
+    UNION ALL
+    SELECT NULL, document_id, NULL, writer, NULL FROM collab_snapshot
     WHERE xid >= %(since)s::xid8 AND writer <> %(writer)s AND document_id = ANY(%(documents)s)
 """
-_COMPACTED = """
-    SELECT document_id FROM collab_snapshot
-    WHERE xid >= %(since)s::xid8 AND writer <> %(writer)s AND document_id = ANY(%(documents)s)
-"""
+_ROWS = "SELECT document_id, data FROM collab_update WHERE id = ANY(%s)"
 _SNAPSHOT = """
-    INSERT INTO collab_snapshot (document_id, workspace_id, data, writer) VALUES (%s, %s, %b, %s)
+    INSERT INTO collab_snapshot (document_id, workspace_id, data, contents, writer) VALUES (%s, %s, %b, %b, %s)
     ON CONFLICT (document_id) DO UPDATE
-    SET data = EXCLUDED.data, writer = EXCLUDED.writer, xid = pg_current_xact_id(), updated_at = now()
+    SET data = EXCLUDED.data, contents = EXCLUDED.contents, writer = EXCLUDED.writer,
+        xid = pg_current_xact_id(), updated_at = now()
 """
 
 
@@ -66,12 +83,13 @@ _OPTIONS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One update by one author."""
+    """One update by one author, and the Yjs client ids that are the author's from then on."""
 
     document_id: UUID
     workspace_id: UUID
     person_id: UUID | None
     data: bytes
+    claims: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -96,8 +114,25 @@ class News:
     compacted: list[UUID]
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is committed of a document: how it was packed last, if it was, and the rows since, by id."""
+
+    base: Packed | None
+    rows: list[tuple[int, bytes]]
+
+    @property
+    def updates(self) -> list[bytes]:
+        return [data for _, data in self.rows]
+
+    @property
+    def parts(self) -> list[bytes]:
+        return [*([self.base.update] if self.base else []), *self.updates]
+
+
 class Journal:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, heavy: Heavy) -> None:
+        self._heavy = heavy
         self.writer = ids.new_id()  # this process, in the rows and in messages to the others
         self._url = url
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]] = AsyncConnectionPool(
@@ -109,7 +144,8 @@ class Journal:
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
-        self._connection: psycopg.AsyncConnection[TupleRow] | None = None
+        self._committer = Committer(url, _STATEMENTS, **_OPTIONS)
+        self._committed_at = -COMMIT_EVERY_S
         # Horizons (oldest open transaction) of the last look and of the one before. A look asks from the one before: a
         # room that loads while a look is under way is not in its list yet, and must find in the next what it missed.
         self._since: str | None = None
@@ -128,8 +164,7 @@ class Journal:
             _, stuck = await asyncio.wait({self._task}, timeout=2.0)
             if stuck:
                 log.warning("collab.journal_stuck")
-        if self._connection:
-            await self._connection.close()
+        await self._committer.close()
         await self._pool.close(timeout=1)
 
     async def drain(self, timeout_s: float) -> bool:
@@ -147,13 +182,14 @@ class Journal:
 
     async def _write(self) -> None:
         while True:
-            await self._wake.wait()
-            group = self._gather()
-            if not group:
+            if not self._appends:
                 self._wake.clear()
                 self._idle.set()
-                continue
-            began = time.perf_counter()
+                await self._wake.wait()
+            if (wait_s := self._committed_at + COMMIT_EVERY_S - time.monotonic()) > 0:
+                await asyncio.sleep(wait_s)
+            group = self._gather()
+            self._committed_at, began = time.monotonic(), time.perf_counter()
             spans = [trace.begin("collab.commit", append.traceparent, kind="client") for append in group]
             await self._commit(group)
             for span in spans:
@@ -175,9 +211,8 @@ class Journal:
         failures = 0
         while True:
             try:
-                await self._insert(group)
+                await self._committer.commit(self._inserts(group))
             except AWAY as exc:
-                await self._drop_connection()
                 log.warning("collab.journal_away", error=type(exc).__name__, appends=len(group), failures=failures)
                 await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
                 failures += 1
@@ -195,35 +230,29 @@ class Journal:
                     append.done(True)
                 return
 
-    async def _insert(self, group: list[Append]) -> None:
-        if self._connection is None or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(self._url, **_OPTIONS)
-        pairs = [(row, append.seq) for append in group for row in append.rows]
-        columns = (
-            [row.document_id for row, _ in pairs],
-            [row.workspace_id for row, _ in pairs],
-            [row.person_id for row, _ in pairs],
-            [row.data for row, _ in pairs],
-            [self.writer for _ in pairs],
-            [seq for _, seq in pairs],
-        )
-        await self._connection.execute(_INSERT, columns)
-
-    async def _drop_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(psycopg.Error, OSError):
-                await connection.close()
+    def _inserts(self, group: list[Append]) -> Iterator[Insert]:
+        writer = self.writer.bytes
+        for append in group:
+            seq = append.seq.to_bytes(8)
+            for row in append.rows:
+                whose = tuple(o.bytes if o else None for o in (row.document_id, row.workspace_id, row.person_id))
+                yield _UPDATE, (*whose, row.data, writer, seq)
+                for client_id in row.claims:
+                    yield _CLAIM, (*whose, client_id.to_bytes(8))
 
     # --- reading
 
-    async def load(self, document_id: UUID) -> list[bytes]:
+    async def load(self, document_id: UUID) -> Stored:
         """Everything committed of a document. Raises: one of AWAY."""
         if self._since is None:
             await self._look([])
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(_LOAD, {"document": document_id}, binary=True)
-            return [data async for _, data in cursor]
+            return await _stored(connection, document_id)
+
+    async def owners(self, document_id: UUID, client_ids: Sequence[int]) -> dict[int, UUID | None]:
+        """Whose those of the Yjs client ids are that are somebody's; None: the server's. Raises: one of AWAY."""
+        async with self._pool.connection() as connection:
+            return dict(await (await connection.execute(_OWNERS, [document_id, list(client_ids)])).fetchall())
 
     def heard(self, writer: UUID, seq: int) -> None:
         """Another process has told us of this flush itself."""
@@ -236,24 +265,20 @@ class Journal:
         return await self._look(documents)
 
     async def _look(self, documents: Sequence[UUID]) -> News:
-        async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor = await connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
-            ((horizon,),) = await cursor.fetchall()
-            if self._since is None:
-                self._since = self._last = horizon
-                return News([], [])
-            parameters = {"since": self._since, "writer": self.writer, "documents": list(documents)}
-            unknown: dict[int, tuple[UUID, int]] = {}
-            async for row_id, _, writer, seq in await connection.execute(_NEWS, parameters):
-                if (writer, seq) not in self._seen:
+        unknown: dict[int, tuple[UUID, int]] = {}
+        compacted: list[UUID] = []
+        rows: list[tuple[UUID, bytes]] = []
+        async with self._pool.connection() as connection:
+            parameters = {"since": self._since or NEVER, "writer": self.writer, "documents": list(documents)}
+            ((horizon, *_), *found) = await (await connection.execute(_NEWS, parameters)).fetchall()
+            for _, document_id, row_id, writer, seq in found:
+                if row_id is None:
+                    compacted.append(document_id)
+                elif (writer, seq) not in self._seen:
                     unknown[row_id] = (writer, seq)
-            compacted = [row[0] async for row in await connection.execute(_COMPACTED, parameters)]
-            cursor = await connection.execute(
-                "SELECT document_id, data FROM collab_update WHERE id = ANY(%s)", [list(unknown)], binary=True
-            )
-            rows = [(row[0], row[1]) async for row in cursor]
-        self._since, self._last = self._last, horizon
+            if unknown:
+                rows = await (await connection.execute(_ROWS, [list(unknown)], binary=True)).fetchall()
+        self._since, self._last = (self._last, horizon) if self._since else (horizon, horizon)
         for writer, seq in unknown.values():
             self.heard(writer, seq)
         return News(rows, compacted)
@@ -262,7 +287,7 @@ class Journal:
         """Turn what is committed into one snapshot and drop the rows that it holds, by their ids; how many those were.
 
         Others may append all the while: their rows stay. One compacts a document at a time; the second gets 0.
-        Raises: one of AWAY, HeavyFailed (nothing changed).
+        Raises: one of AWAY, HeavyFailed, MalformedUpdate (nothing changed).
         """
         async with self._pool.connection() as connection, connection.transaction():
             lock = await connection.execute(
@@ -270,13 +295,30 @@ class Journal:
             )
             if (await lock.fetchone()) != (True,):
                 return 0
-            cursor = await connection.execute(_LOAD, {"document": document_id}, binary=True)
-            rows = await cursor.fetchall()
-            merged_ids = [row[0] for row in rows if row[0]]
-            if not merged_ids:
+            stored = await _stored(connection, document_id)
+            if not stored.rows:
                 return 0
-            snapshot = await heavy.merge([row[1] for row in rows])
-            await connection.execute(_SNAPSHOT, [document_id, workspace_id, snapshot, self.writer])
-            await connection.execute("DELETE FROM collab_update WHERE id = ANY(%s)", [merged_ids])
-        log.info("collab.compacted", document_id=str(document_id), rows=len(merged_ids), size_bytes=len(snapshot))
-        return len(merged_ids)
+            packing = await self._heavy.pack(stored.parts)
+            row_ids = [*([0] if stored.base else []), *(row_id for row_id, _ in stored.rows)]
+            left = {row_ids[place] for place in packing.left}
+            if 0 in left:
+                raise HeavyFailed("the library does not take its own snapshot")
+            gone = [row_id for row_id in row_ids if row_id and row_id not in left]
+            if not gone:
+                return 0
+            packed = packing.packed
+            row = [document_id, workspace_id, packed.update, packed.index(), self.writer]
+            await connection.execute(_SNAPSHOT, row)
+            await connection.execute("DELETE FROM collab_update WHERE id = ANY(%s)", [gone])
+        log.info("collab.compacted", document_id=str(document_id), rows=len(gone), size_bytes=len(packed.update))
+        return len(gone)
+
+
+async def _stored(connection: psycopg.AsyncConnection[TupleRow], document_id: UUID) -> Stored:
+    cursor = await connection.execute(_LOAD, {"document": document_id}, binary=True)
+    rows = await cursor.fetchall()
+    base = None
+    if rows and rows[0][2] is not None:  # None: a snapshot from before there were contents, read like an update
+        _, update, contents = rows.pop(0)
+        base = Packed.with_index(update, contents)
+    return Stored(base, [(row_id, data) for row_id, data, _ in rows])

@@ -17,9 +17,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
@@ -27,8 +27,9 @@ import structlog
 from backend.core import ids, metrics, trace
 from backend.core.errors import AppError
 from collab import peers
-from collab.errors import MalformedUpdate, ProtocolError, RoomBroken, RoomUnavailable
-from collab.journal import Append, Row
+from collab.errors import ProtocolError, RoomUnavailable, SlowConsumer
+from collab.heavy import Heavy, HeavyFailed
+from collab.journal import AWAY, Append, Row
 from collab.ports import Grant
 from collab.presence import Presences, User
 from collab.protocol import (
@@ -43,15 +44,17 @@ from collab.protocol import (
     SyncStep2,
     SyncUpdate,
     encode,
+    write_bytes,
 )
-from collab.room import Room, merge
+from collab.room import INLINE_BYTES, Diff, Room, merge
+from collab.updates import Contents, read_update
 
 log = structlog.get_logger()
 
 HEAL_S = 3.0  # an update of another process that is not committed by then is journalled by us
 KEEP_ALIVE_S = 20.0  # a stock client hangs up after 30 s of silence
 HELLO_S = 4.0  # how often a room that changed asks the others for what it lacks
-COST_TO_WINDOW = 8  # a flush may use about an eighth of the time: the window grows with what the last one cost
+SLOW_S = 20.0  # a client that has much to read and reads nothing for so long is let go
 
 
 class Outlet(Protocol):
@@ -59,6 +62,10 @@ class Outlet(Protocol):
 
     @property
     def sent_at(self) -> float: ...  # when a frame was last written, by the monotonic clock
+    @property
+    def is_full(self) -> bool: ...  # so much waits to be read by the client that no more should be sent
+    @property
+    def unsent_bytes(self) -> int: ...
     def send(self, frame: bytes) -> None: ...
     def close(self, error: AppError) -> None: ...
 
@@ -66,13 +73,16 @@ class Outlet(Protocol):
 class Wire(Protocol):
     """What a document needs of the process around it."""
 
+    heavy: Heavy
+
     @property
     def writer(self) -> UUID: ...
     def next_seq(self) -> int: ...
     def heard(self, writer: UUID, seq: int) -> None: ...
     def append(self, append: Append) -> None: ...
+    async def owners(self, document_id: UUID, client_ids: Sequence[int]) -> dict[int, UUID | None]: ...
     def publish(self, document_id: UUID, message: peers.PeerMessage) -> None: ...
-    def broken(self, document: LiveDocument) -> None: ...
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -82,15 +92,27 @@ class Seat:
     grant: Grant
     outlet: Outlet
     wants_status: bool = False
+    hears_stateless: bool = False
     received: int = 0
     committed: int = 0
     read_no: int = 0  # of the reading that the grant is from: an older one may end later
     refused: bool = False  # a data frame was refused: the count of committed frames must not pass it
     marks: deque[tuple[int, int]] = field(default_factory=deque)  # (flush, data frames received by then)
+    behind: _Behind | None = None
 
     @property
     def user(self) -> User:
         return User(ids.show("per", self.grant.person_id), self.grant.name, self.grant.colour)
+
+
+@dataclass(slots=True)
+class _Behind:
+    """A client that reads slower than the document changes: what it was sent so far, and whether it reads at all."""
+
+    state_vector: bytes
+    unsent_bytes: int  # when it was looked at last
+    since: float  # the last time that it had read something
+    catching_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +121,7 @@ class _Entry:
     seat: Seat | None
     person_id: UUID | None
     ours: bool  # journal it and tell the others
+    claims: tuple[int, ...] = ()  # Yjs client ids that are the person's from now on
 
 
 @dataclass(slots=True)
@@ -106,6 +129,14 @@ class _Unconfirmed:
     update: bytes
     person_id: UUID | None
     heard_at: float
+
+
+def _bring(seat: Seat, updates: list[bytes]) -> None:
+    """The answer to a step 1: a stock client is in sync when the step 2 comes, so that goes last."""
+    *first, last = updates
+    for update in first:
+        seat.outlet.send(encode(SyncUpdate(update)))
+    seat.outlet.send(encode(SyncStep2(last)))
 
 
 class LiveDocument:
@@ -136,11 +167,11 @@ class LiveDocument:
         self._backlog_bytes = 0
         self._ours_wait = False  # some of the entries are ours
         self._ours_since = 0.0  # when the first of those came
+        self._owners: dict[int, UUID | None] = {}  # whose the Yjs client ids are, as far as was asked
         self._deferred: list[bytes] = []  # committed updates that were read while the document was loading
         self._unconfirmed: dict[tuple[UUID, int], _Unconfirmed] = {}
         self._timer: asyncio.Handle | None = None
         self._flushed_at = 0.0
-        self._cost_s = 0.0
         self._changed = False  # since the last hello
         self._hello_at = 0.0
 
@@ -155,14 +186,6 @@ class LiveDocument:
             self.take_committed(update)
         self.hello(joining=True)
 
-    def unload(self) -> list[bytes]:
-        """Forget the document in memory, which can't be trusted; what of it is not yet committed."""
-        self.room = None
-        self.ready.clear()
-        parts = [entry.update for entry in self._entries]
-        parts += [row.data for append, _ in self._inflight.values() for row in append.rows]
-        return parts + [waiting.update for waiting in self._unconfirmed.values()]
-
     @property
     def _room(self) -> Room:
         if self.room is None:
@@ -172,12 +195,29 @@ class LiveDocument:
     # --- clients
 
     def join(self, seat: Seat) -> None:
-        """Greet a client: ask for what it has, show who is here. Raises: RoomUnavailable, when the document loads."""
-        seat.outlet.send(encode(SyncStep1(self._room.state_vector())))
+        """Show a client who is here. Raises: RoomUnavailable, when the document loads."""
+        if self.room is None:
+            raise RoomUnavailable
         self.seats.add(seat)
         here = self.presences.here()
         if here.entries:
             seat.outlet.send(encode(here))
+
+    def ask(self, seat: Seat) -> None:
+        """Ask a client for what it has."""
+        seat.outlet.send(encode(SyncStep1(self._room.state_vector())))
+
+    def pass_on(self, seat: Seat, text: bytes) -> None:
+        """A message that changes nothing, to all others who understand such."""
+        if seat.grant.mode != "read":
+            self._pass_on(seat, text)
+            self._wire.publish(self.document_id, peers.Stateless(self._wire.writer, text))
+
+    def _pass_on(self, sender: Seat | None, text: bytes) -> None:
+        frame = b"\x05" + write_bytes(text)
+        for seat in self.seats:
+            if seat.hears_stateless and seat is not sender:
+                seat.outlet.send(frame)
 
     def leave(self, seat: Seat) -> None:
         if seat not in self.seats:
@@ -187,13 +227,27 @@ class LiveDocument:
         self.empty_since = self._clock()
         self._wake()
 
-    def receive(self, seat: Seat, message: Message) -> None:
-        """Act on one message of a client. Raises: AppError, which ends its connection."""
+    def receive(self, seat: Seat, message: Message) -> Coroutine[Any, Any, None] | None:
+        """Act on one message of a client; what takes longer is given back, to be awaited before its next message.
+
+        Raises: AppError, which ends its connection.
+        """
         match message:
             case SyncUpdate(update) | SyncStep2(update):
-                self._take(seat, update)
+                if len(update) > INLINE_BYTES:
+                    return self._take_heavy(seat, update, returned=isinstance(message, SyncStep2))
+                contents = read_update(update)
+                if isinstance(message, SyncStep2):
+                    self._take(seat, update, contents, returned=True)
+                elif unknown := self._unknown(contents):
+                    return self._ask_and_take(seat, update, contents, unknown)
+                else:
+                    self._take(seat, update, contents, returned=False)
             case SyncStep1(state_vector):
-                seat.outlet.send(encode(SyncStep2(self._room.diff(state_vector))))
+                diff = self._room.diff(state_vector)
+                if diff.is_heavy:
+                    return self._bring_heavy(seat, diff)
+                _bring(seat, diff.updates())
             case Awareness(entries):
                 self.presences.hear(seat, seat.user, entries, self._clock())
                 self._wake()
@@ -201,21 +255,58 @@ class LiveDocument:
                 seat.outlet.send(encode(self.presences.here()))
             case _:
                 raise ProtocolError("Only the server sends this.")
+        return None
 
-    def _take(self, seat: Seat, update: bytes) -> None:
+    async def _take_heavy(self, seat: Seat, update: bytes, *, returned: bool) -> None:
+        try:
+            lacking, contents = await self._wire.heavy.read(update, self._room.state_vector())
+        except HeavyFailed as exc:
+            raise RoomUnavailable from exc
+        if not returned and (unknown := self._unknown(contents)):
+            await self._ask_and_take(seat, lacking, contents, unknown)
+        else:
+            self._take(seat, lacking, contents, returned=returned)
+
+    def _unknown(self, contents: Contents) -> list[int]:
+        """The client ids of which the document holds something and we don't know whose they are."""
+        return [client for client in contents.structs if client not in self._owners and self._room.knows(client)]
+
+    async def _ask_and_take(self, seat: Seat, update: bytes, contents: Contents, unknown: list[int]) -> None:
+        try:
+            self._owners.update(await self._wire.owners(self.document_id, unknown))
+        except AWAY as exc:
+            raise RoomUnavailable from exc
+        self._take(seat, update, contents, returned=False)
+
+    async def _bring_heavy(self, seat: Seat, diff: Diff) -> None:
+        try:
+            first = await self._wire.heavy.cut(diff.first, diff.state_vector or b"\x00")
+        except HeavyFailed as exc:
+            raise RoomUnavailable from exc
+        _bring(seat, diff.updates(first))
+
+    def _take(self, seat: Seat, update: bytes, contents: Contents, *, returned: bool) -> None:
+        """Take what a client made, or what it returns: that may be others' too, whom it has outlived."""
         seat.received += 1
+        person_id = seat.grant.person_id
         if seat.grant.mode != "write":
-            self._refuse(seat, update)
+            self._refuse(seat, contents)
             return
         if self.overloaded:
             raise RoomUnavailable
-        try:
-            news = update != EMPTY_UPDATE and self._room.apply(update).news
-        except RoomBroken as exc:
-            self._wire.broken(self)
-            raise MalformedUpdate from exc
-        # What we know from another process may be lost with it; this client vouches for it, so it is journalled again.
-        if news or (self._unconfirmed and update != EMPTY_UPDATE):
+        claims: tuple[int, ...] = ()
+        if not returned:
+            if any(self._owners.get(client, person_id) != person_id for client in contents.structs):
+                self._refuse_foreign(seat, contents)
+                return
+            claims = tuple(client for client in contents.structs if client not in self._owners)
+        news = self._room.apply(update, contents)
+        if claims:
+            self._owners.update(dict.fromkeys(claims, person_id))
+        if news != EMPTY_UPDATE:
+            self._gather(_Entry(news, seat, person_id, ours=True, claims=claims))
+        elif self._unconfirmed and update != EMPTY_UPDATE:
+            # What we know from another process may be lost with it; this client vouches for it: it is journalled again.
             self._gather(_Entry(update, seat, seat.grant.person_id, ours=True))
         self._mark(seat)
 
@@ -226,13 +317,22 @@ class LiveDocument:
             self._ours_wait, self._ours_since = True, self._clock()
         self._wake()
 
-    def _refuse(self, seat: Seat, update: bytes) -> None:
-        if not self._room.would_add(update):
+    def _refuse(self, seat: Seat, contents: Contents) -> None:
+        if self._room.holds(contents):
             self._mark(seat)
         elif not seat.refused:
             seat.refused = True
             metrics.COLLAB_REFUSALS.labels("read_only").inc()
             seat.outlet.send(encode(Denied("read-only")))
+
+    def _refuse_foreign(self, seat: Seat, contents: Contents) -> None:
+        """New changes under another's client id are forged, or were lost here: then the client returns them all."""
+        if self._room.holds(contents):
+            self._mark(seat)
+            return
+        metrics.COLLAB_REFUSALS.labels("foreign_client").inc()
+        seat.outlet.send(encode(Denied("foreign-client")))
+        self.ask(seat)
 
     def _mark(self, seat: Seat) -> None:
         if seat.refused:
@@ -261,8 +361,10 @@ class LiveDocument:
                     del self._unconfirmed[key]
             case peers.Presences(sender, entries) if sender != self._wire.writer:
                 self._show(self.presences.hear_peer(entries, now))
-            case peers.Hello(sender, joining, state_vector) if sender != self._wire.writer:
-                self._answer(sender, state_vector, joining=joining)
+            case peers.Stateless(sender, text) if sender != self._wire.writer:
+                self._pass_on(None, text)
+            case peers.Hello() if message.sender != self._wire.writer:
+                self._answer(message)
             case peers.Answer(receiver, update) if receiver == self._wire.writer:
                 self._take_remote(update, None, ours=True)
 
@@ -276,37 +378,64 @@ class LiveDocument:
 
     def _take_remote(self, update: bytes, person_id: UUID | None, *, ours: bool = False) -> bool:
         """Whether we hold it now. `ours`: nobody vouches that it is committed, so we see to it."""
-        try:
-            news = self._room.apply(update).news
-        except RoomBroken:
-            self._wire.broken(self)
+        if len(update) > INLINE_BYTES:
+            self._wire.spawn(self._take_remote_heavy(update, person_id, ours=ours))
             return False
+        return self._take_read(update, None, person_id, ours=ours)
+
+    async def _take_remote_heavy(self, update: bytes, person_id: UUID | None, *, ours: bool) -> None:
+        try:
+            lacking, contents = await self._wire.heavy.read(update, self._room.state_vector())
+        except (HeavyFailed, AppError) as exc:
+            log.warning("collab.remote_update_refused", document_id=str(self.document_id), error=type(exc).__name__)
+            return
+        self._take_read(lacking, contents, person_id, ours=ours)
+
+    def _take_read(self, update: bytes, contents: Contents | None, person_id: UUID | None, *, ours: bool) -> bool:
+        try:
+            news = self._room.apply(update, contents)
         except AppError as exc:
             log.warning("collab.remote_update_refused", document_id=str(self.document_id), code=exc.code)
             return False
-        if news:  # also what waits for its causes: nobody would send it to the clients when they arrive
-            self._gather(_Entry(update, None, person_id, ours=ours))
+        if news != EMPTY_UPDATE:
+            self._gather(_Entry(news, None, person_id, ours=ours))
         return True
 
     def hello(self, *, joining: bool = False) -> None:
         if self.room is not None:
             self._changed, self._hello_at = False, self._clock()
-            hello = peers.Hello(self._wire.writer, joining, self.room.state_vector())
+            hello = peers.Hello(self._wire.writer, joining, self.room.state_vector(), self.room.deleted)
             self._wire.publish(self.document_id, hello)
 
-    def _answer(self, sender: UUID, state_vector: bytes, *, joining: bool) -> None:
+    def _answer(self, hello: peers.Hello) -> None:
         try:
-            lacking = self._room.diff(state_vector)
-            ahead = self._room.lacks(state_vector)
+            diff = self._room.diff(hello.state_vector)
+            ahead = self._room.lacks(hello.state_vector)
         except AppError:
             return
-        if joining or lacking[:1] != b"\x00":
-            metrics.COLLAB_RESYNCS.labels("answer").inc()
-            self._wire.publish(self.document_id, peers.Answer(sender, lacking))
-        if joining and (own := self.presences.here(own=True)).entries:
+        if diff.is_heavy:
+            self._wire.spawn(self._answer_heavy(hello, diff))
+        else:
+            self._answer_with(hello, diff.updates())
+        if hello.joining and (own := self.presences.here(own=True)).entries:
             self._wire.publish(self.document_id, peers.Presences(self._wire.writer, own.entries))
         if ahead and self._clock() - self._hello_at > 1.0:
             self.hello()
+
+    async def _answer_heavy(self, hello: peers.Hello, diff: Diff) -> None:
+        try:
+            first = await self._wire.heavy.cut(diff.first, hello.state_vector)
+        except (HeavyFailed, AppError) as exc:
+            log.warning("collab.answer_failed", document_id=str(self.document_id), error=type(exc).__name__)
+            return
+        self._answer_with(hello, diff.updates(first))
+
+    def _answer_with(self, hello: peers.Hello, lacking: list[bytes]) -> None:
+        if all(update[:1] == b"\x00" for update in lacking) and hello.deleted == self._room.deleted:
+            return
+        metrics.COLLAB_RESYNCS.labels("answer").inc()
+        for update in lacking:
+            self._wire.publish(self.document_id, peers.Answer(hello.sender, update))
 
     # --- flushing
 
@@ -314,7 +443,7 @@ class LiveDocument:
         if self._timer is not None:
             return
         loop = asyncio.get_running_loop()
-        due = self._flushed_at + min(self._window_s, COST_TO_WINDOW * self._cost_s)
+        due = self._flushed_at + self._window_s
         if due <= loop.time():
             self._timer = loop.call_soon(self.flush)
         else:
@@ -326,7 +455,6 @@ class LiveDocument:
             self._timer.cancel()
             self._timer = None
         loop = asyncio.get_running_loop()
-        began = loop.time()
         if self._entries:
             entries, self._entries, self._ours_wait = self._entries, [], False
             held = time.perf_counter()  # the loop's own clock ticks in milliseconds
@@ -341,30 +469,34 @@ class LiveDocument:
             about = self.presences.about(changed).entries
             self._wire.publish(self.document_id, peers.Presences(self._wire.writer, about))
         self._flushed_at = loop.time()
-        self._cost_s = self._flushed_at - began
 
     def _fan_out(self, entries: list[_Entry]) -> None:
         senders = {entry.seat for entry in entries}
         lone = senders.pop() if len(senders) == 1 else None
         if not self.seats or self.seats == {lone}:
             return
-        frames = [encode(SyncUpdate(update)) for update in merge([entry.update for entry in entries])]
-        for seat in self.seats:
-            if seat is not lone:
-                for frame in frames:
+        updates = merge([entry.update for entry in entries])
+        for frame in [encode(SyncUpdate(update)) for update in updates]:
+            for seat in self.seats:
+                if seat is lone or seat.behind is not None:
+                    continue
+                if seat.outlet.is_full:
+                    self._fall_behind(seat, updates)
+                else:
                     seat.outlet.send(frame)
 
     def _persist(self, entries: list[_Entry], traceparent: str) -> None:
         if not entries:
             return
-        by_person: dict[UUID | None, list[bytes]] = {}
+        by_person: dict[UUID | None, list[_Entry]] = {}
         for entry in entries:
-            by_person.setdefault(entry.person_id, []).append(entry.update)
-        rows = [
-            Row(self.document_id, self.workspace_id, person_id, update)
-            for person_id, updates in by_person.items()
-            for update in merge(updates)
-        ]
+            by_person.setdefault(entry.person_id, []).append(entry)
+        rows = []
+        for person_id, some in by_person.items():
+            claims = tuple(client for entry in some for client in entry.claims)
+            for update in merge([entry.update for entry in some]):
+                rows.append(Row(self.document_id, self.workspace_id, person_id, update, claims))
+                claims = ()
         number, self._flush_no = self._flush_no, self._flush_no + 1
         append = Append(rows, self._wire.next_seq(), lambda saved: self._committed(number, saved), traceparent)
         self._inflight[number] = (append, self._ours_since)
@@ -383,12 +515,58 @@ class LiveDocument:
             return
         frame = encode(self.presences.about(client_ids))
         for seat in self.seats:
+            if seat.behind is not None or seat.outlet.is_full:
+                continue  # presence goes first where not all can go
             own = self.presences.owned.get(seat)
             if own in self.presences.lifted and own in client_ids:
                 rest = self.presences.about(c for c in client_ids if c != own)
                 seat.outlet.send(encode(rest))
             elif client_ids != [own]:
                 seat.outlet.send(frame)
+
+    # --- clients that read slowly
+
+    def _fall_behind(self, seat: Seat, updates: list[bytes]) -> None:
+        """Send the client no more until it has read what waits: then it gets at once what it missed."""
+        metrics.COLLAB_RESYNCS.labels("slow_client").inc()
+        missed = [*updates, *(entry.update for entry in self._entries)]
+        seat.behind = _Behind(self._room.state_vector(before=missed), seat.outlet.unsent_bytes, self._clock())
+
+    def _see_to_slow(self, seat: Seat, behind: _Behind, now: float) -> None:
+        if not seat.outlet.is_full:
+            self._catch_up(seat, behind)
+        elif (unsent_bytes := seat.outlet.unsent_bytes) < behind.unsent_bytes:
+            behind.unsent_bytes, behind.since = unsent_bytes, now
+        elif now - behind.since > SLOW_S:
+            seat.outlet.close(SlowConsumer())
+
+    def _catch_up(self, seat: Seat, behind: _Behind) -> None:
+        if behind.catching_up:
+            return
+        diff = self._room.diff(behind.state_vector)
+        if diff.is_heavy:
+            behind.catching_up = True
+            self._wire.spawn(self._catch_up_heavy(seat, behind, diff))
+            return
+        seat.behind = None
+        for update in diff.updates():
+            seat.outlet.send(encode(SyncUpdate(update)))
+        here = self.presences.here()
+        if here.entries:
+            seat.outlet.send(encode(here))
+
+    async def _catch_up_heavy(self, seat: Seat, behind: _Behind, diff: Diff) -> None:
+        """It stays behind by what comes meanwhile, which is little."""
+        now = self._room.state_vector()
+        try:
+            first = await self._wire.heavy.cut(diff.first, behind.state_vector)
+        except (HeavyFailed, AppError) as exc:
+            log.warning("collab.catch_up_failed", document_id=str(self.document_id), error=type(exc).__name__)
+            seat.outlet.close(SlowConsumer())
+            return
+        for update in diff.updates(first):
+            seat.outlet.send(encode(SyncUpdate(update)))
+        behind.state_vector, behind.catching_up = now, False
 
     # --- committing
 
@@ -413,6 +591,18 @@ class LiveDocument:
             seat.committed = seat.marks.popleft()[1]
         if seat.wants_status and seat.committed != before:
             seat.outlet.send(encode(Status(seat.committed)))
+
+    async def pack(self) -> None:
+        """Let what gathered in memory become one with the rest."""
+        if self.room is None or not self.room.wants_packing:
+            return
+        room = self.room
+        try:
+            packing = await self._wire.heavy.pack(room.freeze())
+        except (HeavyFailed, AppError) as exc:
+            log.warning("collab.packing_failed", document_id=str(self.document_id), error=type(exc).__name__)
+            packing = None
+        room.thaw(packing)
 
     # --- life
 
@@ -443,7 +633,9 @@ class LiveDocument:
             metrics.COLLAB_RESYNCS.labels("heal").inc()
             self._gather(_Entry(waiting.update, None, waiting.person_id, ours=True))
         for seat in self.seats:
-            if now - seat.outlet.sent_at > KEEP_ALIVE_S:
+            if seat.behind is not None:
+                self._see_to_slow(seat, seat.behind, now)
+            elif now - seat.outlet.sent_at > KEEP_ALIVE_S:
                 seat.outlet.send(KEEP_ALIVE)
         if self._changed and now - self._hello_at > HELLO_S:
             self.hello()

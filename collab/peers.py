@@ -1,20 +1,24 @@
 """Hides Valkey: how the processes that hold one document tell each other what happens. Delivery is best effort.
 
 One channel a document, one message a flush. Messages get lost whenever a connection breaks, so each (re)subscription is
-reported: the room then asks the others for what it lacks.
+reported: the room then asks the others for what it lacks. A process that is alone on a document, by Valkey's count of
+who heard its last message, says nothing more of it until another says hello, or is counted.
 
 message = varUint kind, body
 1 flush      writer 16 bytes, varUint seq, varUint committed (0 or 1), author 16 bytes (zeros: nobody), varBytes update,
              varString traceparent (of an edit that the server made; empty for a person's)
 2 committed  writer 16 bytes, varUint seq: this flush of that writer and all before it, in this document, are on disk
 3 presence   sender 16 bytes, varBytes awareness
-4 hello      sender 16 bytes, varUint joining (0 or 1), varBytes state vector: asks for what it lacks
+4 hello      sender 16 bytes, varUint joining (0 or 1), varBytes state vector, varUint how many ids are deleted: asks
+             for what it lacks
 5 answer     receiver 16 bytes, varBytes update
+6 stateless  sender 16 bytes, varBytes text
 """
 
 import asyncio
 import json
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -35,6 +39,7 @@ ACCESS_CHANNEL = "collab:access"
 MAX_QUEUED = 10_000  # messages that wait for Valkey; beyond that the oldest go, and anti-entropy makes up for them
 SUBSCRIBE_S = 1.0  # how long a room waits for its subscription: with Valkey away it opens without
 RETRY_S = 0.3
+RECOUNT_S = 3.0
 AWAY = (redis.RedisError, OSError)
 NOBODY = UUID(int=0)
 
@@ -70,6 +75,7 @@ class Hello:
     sender: UUID
     joining: bool
     state_vector: bytes
+    deleted: int  # how many ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,15 @@ class Answer:
     update: bytes
 
 
-PeerMessage: TypeAlias = Flush | Committed | Presences | Hello | Answer
+@dataclass(frozen=True, slots=True)
+class Stateless:
+    """Of a client to all others; it changes nothing."""
+
+    sender: UUID
+    text: bytes
+
+
+PeerMessage: TypeAlias = Flush | Committed | Presences | Hello | Answer | Stateless
 
 
 def encode(message: PeerMessage) -> bytes:
@@ -91,10 +105,12 @@ def encode(message: PeerMessage) -> bytes:
             return b"\x02" + writer.bytes + write_uint(seq)
         case Presences(sender, entries):
             return b"\x03" + sender.bytes + write_bytes(write_presences(entries))
-        case Hello(sender, joining, state_vector):
-            return b"\x04" + sender.bytes + write_uint(joining) + write_bytes(state_vector)
+        case Hello(sender, joining, state_vector, deleted):
+            return b"\x04" + sender.bytes + write_uint(joining) + write_bytes(state_vector) + write_uint(deleted)
         case Answer(receiver, update):
             return b"\x05" + receiver.bytes + write_bytes(update)
+        case Stateless(sender, text):
+            return b"\x06" + sender.bytes + write_bytes(text)
 
 
 def decode(data: bytes) -> PeerMessage:
@@ -107,11 +123,14 @@ def decode(data: bytes) -> PeerMessage:
         return Presences(who, read_presences(read_bytes(data, at)[0]))
     if kind == 5:
         return Answer(who, read_bytes(data, at)[0])
+    if kind == 6:
+        return Stateless(who, read_bytes(data, at)[0])
     number, at = read_uint(data, at)
     if kind == 2:
         return Committed(who, number)
     if kind == 4:
-        return Hello(who, bool(number), read_bytes(data, at)[0])
+        state_vector, at = read_bytes(data, at)
+        return Hello(who, bool(number), state_vector, read_uint(data, at)[0])
     if kind != 1 or len(data) < at + 17:
         raise ProtocolError("A message between processes is of no kind that we know.")
     committed, at = read_uint(data, at)
@@ -124,6 +143,8 @@ def decode(data: bytes) -> PeerMessage:
 class Listener(Protocol):
     """What the hub does with what is heard."""
 
+    @property
+    def writer(self) -> UUID: ...  # this process
     def peer_message(self, document_id: UUID, message: PeerMessage) -> None: ...
     def subscribed(self, document_id: UUID) -> None: ...
     def access_changed(self, scope: dict[str, Any]) -> None: ...
@@ -137,14 +158,16 @@ class Peers:
         self._documents: dict[str, UUID] = {}
         self._confirmed: dict[UUID, asyncio.Event] = {}
         self._pubsub: Any = None  # redis-py's PubSub is not typed
-        self._queue: deque[tuple[str, bytes]] = deque(maxlen=MAX_QUEUED)
+        self._queue: deque[tuple[UUID, bytes]] = deque(maxlen=MAX_QUEUED)
         self._wake = asyncio.Event()
+        self._alone: set[UUID] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     def open(self) -> None:
         self._tasks = [
             asyncio.create_task(self._listen(), name="collab.peers.listen"),
             asyncio.create_task(self._publish(), name="collab.peers.publish"),
+            asyncio.create_task(self._look_for_others(), name="collab.peers.look"),
         ]
 
     async def close(self) -> None:
@@ -173,13 +196,17 @@ class Peers:
     async def unsubscribe(self, document_id: UUID) -> None:
         self._documents.pop(channel(document_id), None)
         self._confirmed.pop(document_id, None)
+        self._alone.discard(document_id)
         with suppress(TimeoutError, *AWAY):
             if self._pubsub is not None:
                 async with asyncio.timeout(SUBSCRIBE_S):
                     await self._pubsub.unsubscribe(channel(document_id))
 
     def publish(self, document_id: UUID, message: PeerMessage) -> None:
-        self._queue.append((channel(document_id), encode(message)))
+        """Best effort. What nobody would hear is not said."""
+        if document_id in self._alone and not (isinstance(message, Hello) and message.joining):
+            return
+        self._queue.append((document_id, encode(message)))
         self._wake.set()
 
     async def _publish(self) -> None:
@@ -190,13 +217,39 @@ class Peers:
             try:
                 async with asyncio.timeout(2):
                     pipeline = self._client.pipeline(transaction=False)
-                    for name, data in batch:
-                        pipeline.publish(name, data)
-                    await pipeline.execute()
+                    for document_id, data in batch:
+                        pipeline.publish(channel(document_id), data)
+                    self._count(batch, await pipeline.execute())
             except (TimeoutError, *AWAY) as exc:
                 metrics.VALKEY_ERRORS.labels("collab").inc()
                 log.warning("collab.peers_away", error=type(exc).__name__, dropped=len(batch))
+                self._alone.clear()
                 await asyncio.sleep(RETRY_S)
+
+    def _count(self, batch: Iterable[tuple[UUID, bytes]], heard_by: list[int]) -> None:
+        for (document_id, _), listeners in zip(batch, heard_by, strict=True):
+            if listeners > 1 or channel(document_id) not in self._documents:
+                self._alone.discard(document_id)
+            else:
+                self._alone.add(document_id)
+
+    async def _look_for_others(self) -> None:
+        """Where we were alone: their hello may have been lost."""
+        while True:
+            await asyncio.sleep(RECOUNT_S)
+            alone = list(self._alone)
+            if not alone:
+                continue
+            try:
+                async with asyncio.timeout(2):
+                    counts = await self._client.pubsub_numsub(*map(channel, alone))
+            except (TimeoutError, *AWAY):
+                self._alone.clear()
+                continue
+            for document_id, (_, listeners) in zip(alone, counts, strict=True):
+                if listeners > 1:
+                    self._alone.discard(document_id)
+                    self._listener.subscribed(document_id)
 
     async def _listen(self) -> None:
         while True:
@@ -230,6 +283,8 @@ class Peers:
             except ProtocolError:
                 log.warning("collab.peer_message_invalid", document_id=str(document_id))
                 return
+            if isinstance(decoded, Hello) and decoded.sender != self._listener.writer:
+                self._alone.discard(document_id)
             self._listener.peer_message(document_id, decoded)
 
     def _hear_access(self, data: bytes) -> None:

@@ -1,5 +1,6 @@
 """What co-editing asks of the house around it, in its own words; `settings.COLLAB_ACCESS` binds the answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -46,6 +47,6 @@ class Access(Protocol):
         """Raises backend.core.errors: NotSignedIn, NotFound, Forbidden."""
         ...
 
-    def refresh(self, grant: Grant) -> Grant | None:
-        """The grant as it is now; None when it is closed."""
+    def refresh(self, grants: Sequence[Grant]) -> list[Grant | None]:
+        """Grants of one person by one origin, each as it is now; None when it is closed."""
         ...

@@ -1,125 +1,267 @@
-"""Hides the Yjs library: one document in memory, what it lacks and what it holds. Pure: no I/O, no clock, no Django.
+"""Hides how a document lies in memory: as the bytes of its updates, and which ids those hold. Pure: no I/O, no clock.
 
-Facts that shape it. Applying is idempotent and commutes. An update whose causes have not arrived waits inside the
-document (pending): it is journalled though nothing shows yet, and kept here as well, for the library leaves it out of
-what it encodes. The library is Rust: a panic arrives as an exception derived from BaseException and may leave the
-document half changed.
+The Yjs library is not asked to build the document. Built, it takes forty times the bytes and holds the interpreter's
+lock for half a second at 20 MB; and nothing that a server does with a document needs it: to know what is news, which
+ids an update holds is enough; to tell a client what it lacks, updates are cut and joined as bytes.
+
+    base     one update, packed: what was deleted has lost its content, neighbours are one
+    tail     updates since, in the order in which they came, each only what was news, so no id is in two of them
+    frozen   the part of the tail that is just being packed (elsewhere: `collab.heavy`)
+
+An update whose causes have not arrived is held like any other.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pycrdt
 
-from collab.errors import DocumentTooLarge, MalformedUpdate, ProtocolError, RoomBroken
-from collab.protocol import EMPTY_UPDATE, read_state_vector, read_uint
+from collab.errors import DocumentTooLarge, MalformedUpdate
+from collab.idset import IdSet
+from collab.protocol import EMPTY_UPDATE, read_state_vector, write_uint
+from collab.updates import Contents, Ranges, read_update, write_deletions
 
 MAX_MERGED = 256  # merge_updates is quadratic: 256 small updates take well under 1 ms
+PACK_BYTES = 32 * 1024  # a shorter tail is not worth packing
+INLINE_BYTES = 64 * 1024  # of a base that is cut on the event loop: at most 2 ms
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """What an update did. Neither: the document knew all of it, or it waits already."""
+class Packed:
+    """A document at rest: one update, and what it holds."""
 
-    integrated: bool  # the document shows something new
-    pending: bool  # some of it waits for causes that have not arrived
+    update: bytes = EMPTY_UPDATE
+    structs: IdSet = field(default_factory=IdSet)
+    deletions: IdSet = field(default_factory=IdSet)
+
+    def index(self) -> bytes:
+        """What it holds, so that nobody need read the update for it."""
+        return self.structs.encode() + self.deletions.encode()
+
+    def holds(self, contents: Contents) -> bool:
+        return self.structs.covers_all(contents.structs) and self.deletions.covers_all(contents.deletions)
+
+    @classmethod
+    def with_index(cls, update: bytes, index: bytes) -> "Packed":
+        structs, at = IdSet.decode(index)
+        return cls(update, structs, IdSet.decode(index, at)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """What came of packing updates: one that holds them, and which are left, by their places.
+
+    Those wait for causes that have not arrived, or are forged so that the library can't integrate them.
+    """
+
+    packed: Packed
+    left: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What somebody lacks: what is left of `first` when it is cut by the state vector, where there is one, and more."""
+
+    first: bytes
+    state_vector: bytes | None
+    more: list[bytes]
 
     @property
-    def news(self) -> bool:
-        return self.integrated or self.pending
+    def is_heavy(self) -> bool:
+        """Whether cutting would hold up the event loop."""
+        return self.state_vector is not None and len(self.first) > INLINE_BYTES
+
+    def updates(self, first: bytes | None = None) -> list[bytes]:
+        """In their order, at least one; `first` is what was cut elsewhere. Raises: MalformedUpdate."""
+        if first is None:
+            first = self.first if self.state_vector is None else cut(self.first, self.state_vector)
+        return [one for one in (first, *self.more) if one != EMPTY_UPDATE] or [EMPTY_UPDATE]
 
 
 class Room:
-    """One document. Not thread-safe: one event loop owns it (it may be built in another thread)."""
+    """One document. Not thread-safe: one event loop owns it."""
 
-    def __init__(self, parts: Iterable[bytes] = (), *, max_bytes: int = 50 * 1024 * 1024) -> None:
-        """A room that holds `parts`: snapshots and updates in any order. Raises: MalformedUpdate, RoomBroken."""
-        self._doc: pycrdt.Doc[Any] = pycrdt.Doc(allow_multithreading=True)
-        self._seen: list[bytes] = []  # what the last update did, as the library encodes it
-        self._waiting: list[bytes] = []  # updates of which a part is pending, or was
-        self._subscription = self._doc.observe(self._saw)
+    def __init__(
+        self, base: Packed | None = None, updates: Iterable[bytes] = (), *, max_bytes: int = 50 * 1024 * 1024
+    ) -> None:
+        """With `updates` that were taken before, so that no limit holds them off. Raises: MalformedUpdate."""
+        self._base = base or Packed()
+        self._structs, self._deletions = self._base.structs.copy(), self._base.deletions.copy()
+        self._frozen: list[bytes] = []
+        self._tail: list[bytes] = []
+        self._base_deletions: bytes | None = None
+        self._left_bytes = 0  # of the tail: what the last packing left
+        self.max_bytes = sys.maxsize
+        self.size_bytes = len(self._base.update)
+        for update in updates:
+            self.apply(update)
         self.max_bytes = max_bytes
-        self.size_bytes = 0  # an upper bound: what was put in, not what the document became
-        for part in parts:
-            self._take(part)
 
-    def _saw(self, event: pycrdt.TransactionEvent) -> None:
-        if event.update != EMPTY_UPDATE:
-            self._seen.append(event.update)
-
-    def apply(self, update: bytes) -> Applied:
-        """Take an update from anywhere.
+    def apply(self, update: bytes, contents: Contents | None = None) -> bytes:
+        """Take an update from anywhere, of which `contents` was read; what of it is news, EMPTY_UPDATE for nothing.
 
         Raises:
             MalformedUpdate: unreadable; the document is as before.
             DocumentTooLarge: it might not fit; the document is as before.
-            RoomBroken: the library panicked; load the document anew and let its sender go.
         """
-        if self.size_bytes + len(update) > self.max_bytes:
-            raise DocumentTooLarge
-        return self._take(update)
+        contents = contents or read_update(update)
+        news = self._news(update, contents)
+        if news != EMPTY_UPDATE:
+            if self.size_bytes + len(news) > self.max_bytes:
+                raise DocumentTooLarge
+            self._structs.update(contents.structs)
+            self._deletions.update(contents.deletions)
+            self._tail.append(news)
+            self.size_bytes += len(news)
+        return news
 
-    def _take(self, update: bytes) -> Applied:
-        if update == EMPTY_UPDATE or update in self._waiting:
-            return Applied(integrated=False, pending=False)
-        self._apply(update)
-        # Mostly the library saw exactly what came; anything else may be in part what is known, or wait in part.
-        pending = self._seen != [update] and self._waits(update)
-        if pending:
-            self._waiting.append(update)
-            if len(self._waiting) >= MAX_MERGED:
-                self._waiting = merge(self._still_waiting())
-        applied = Applied(integrated=bool(self._seen), pending=pending)
-        self.size_bytes += len(update) if applied.news else 0
-        return applied
+    def _news(self, update: bytes, contents: Contents) -> bytes:
+        """`update` without the structs and deletions that the document holds."""
+        structs = update[: contents.deletions_at]
+        if self._structs.covers_all(contents.structs):
+            structs = b"\x00"
+        elif self._knows_any(contents):
+            # Trimmed, so that no id comes twice: the library's merging is only safe then.
+            trimmed = cut(update, self.state_vector())
+            structs = trimmed[: read_update(trimmed).deletions_at]
+        return structs + write_deletions(self._new_deletions(contents))
 
-    def _apply(self, update: bytes) -> None:
-        self._seen.clear()
-        try:
-            self._doc.apply_update(update)
-        except ValueError as exc:
-            raise MalformedUpdate from exc
-        except BaseException as exc:
-            if not is_panic(exc):
-                raise
-            raise RoomBroken from exc
+    def _knows_any(self, contents: Contents) -> bool:
+        return any(self._structs.touches(client, *one) for client, some in contents.structs.items() for one in some)
 
-    def _waits(self, update: bytes) -> bool:
-        """Whether `update`, which was applied, holds structs or deletions that the document has no place for yet."""
-        lacking = _guarded(pycrdt.get_update, update, self._doc.get_state())
-        if lacking[:1] != b"\x00":
-            return True
-        clocks = read_state_vector(self._doc.get_state())
-        return any(end > clocks.get(client, 0) for client, end in _deletions(lacking))
+    def knows(self, client: int) -> bool:
+        """Whether it holds anything under that client id."""
+        return client in self._structs
 
-    def _still_waiting(self) -> list[bytes]:
-        self._waiting = [update for update in self._waiting if self._waits(update)]
-        return self._waiting
+    def _new_deletions(self, contents: Contents) -> dict[int, Ranges]:
+        found: dict[int, Ranges] = {}
+        for client, ranges in contents.deletions.items():
+            if new := [one for one in ranges if not self._deletions.covers(client, *one)]:
+                found[client] = new
+        return found
 
-    def would_add(self, update: bytes) -> bool:
-        """Whether `update` holds structs that the document lacks; it is not applied. Raises: MalformedUpdate."""
-        return update != EMPTY_UPDATE and _guarded(pycrdt.get_update, update, self._doc.get_state())[:1] != b"\x00"
+    def holds(self, contents: Contents) -> bool:
+        """Whether the document has all of it already."""
+        return self._structs.covers_all(contents.structs) and self._deletions.covers_all(contents.deletions)
 
     def lacks(self, state_vector: bytes) -> bool:
         """Whether one with `state_vector` holds structs that the document lacks. Raises: ProtocolError."""
-        ours = read_state_vector(self._doc.get_state())
-        return any(clock > ours.get(client, 0) for client, clock in read_state_vector(state_vector).items())
+        return any(clock > self._structs.first_gap(client) for client, clock in read_state_vector(state_vector).items())
 
-    def state_vector(self) -> bytes:
-        return self._doc.get_state()
+    def state_vector(self, *, before: Iterable[bytes] = ()) -> bytes:
+        """Of one who holds all of this, or all but the updates `before` which it was."""
+        clocks = {client: self._structs.first_gap(client) for client in self._structs.clients()}
+        for update in before:
+            for client, ranges in read_update(update).structs.items():
+                clocks[client] = min(clocks[client], ranges[0][0])
+        parts = [write_uint(sum(map(bool, clocks.values())))]
+        for client, clock in clocks.items():
+            if clock:
+                parts += (write_uint(client), write_uint(clock))
+        return b"".join(parts)
 
-    def diff(self, state_vector: bytes) -> bytes:
-        """What one with `state_vector` lacks: structs, and all deletions. Raises: ProtocolError."""
-        return self._with_waiting(_guarded(self._doc.get_update, state_vector))
+    # --- what others lack
 
-    def snapshot(self) -> bytes:
-        """The whole document, pending updates included."""
-        return self._with_waiting(self._doc.get_update())
+    def diff(self, state_vector: bytes) -> "Diff":
+        """What one with `state_vector` lacks. Raises: ProtocolError."""
+        clocks = read_state_vector(state_vector)
+        base = self._base
+        if all(clocks.get(client, 0) >= base.structs.end(client) for client in base.structs.clients()):
+            if self._base_deletions is None:
+                ranges = {client: base.deletions.ranges(client) for client in base.deletions.clients()}
+                self._base_deletions = b"\x00" + write_deletions(ranges)
+            first, must_cut = self._base_deletions, False
+        else:
+            first, must_cut = base.update, not clocks.keys().isdisjoint(base.structs.clients())
+        if not self._frozen:  # those are counted
+            self._tail = merge(self._tail)
+        return Diff(first, state_vector if must_cut else None, merge(self._frozen) + merge(self._tail))
 
-    def _with_waiting(self, update: bytes) -> bytes:
-        waiting = self._still_waiting()
-        return _guarded(pycrdt.merge_updates, update, *waiting) if waiting else update
+    def snapshot(self) -> list[bytes]:
+        """The whole document, as updates."""
+        return self.diff(b"\x00").updates()
+
+    # --- packing
+
+    @property
+    def deleted(self) -> int:
+        """How many ids are deleted: two that hold the same structs and differ here differ in deletions."""
+        return len(self._deletions)
+
+    @property
+    def wants_packing(self) -> bool:
+        loose = self.size_bytes - len(self._base.update) - self._left_bytes
+        return not self._frozen and loose > max(PACK_BYTES, len(self._base.update) // 2)
+
+    def freeze(self) -> list[bytes]:
+        """All updates so far, to be packed."""
+        self._frozen, self._tail = self._tail, []
+        return [self._base.update, *self._frozen]
+
+    def thaw(self, packing: Packing | None) -> None:
+        """Go on with what became of `freeze`; None: it failed, or its document is not the one that it was."""
+        left = self._frozen
+        if packing is not None and 0 not in packing.left:
+            self._base, self._base_deletions = packing.packed, None
+            left = [self._frozen[number - 1] for number in packing.left]
+        self._left_bytes = sum(map(len, left))
+        self._frozen, self._tail = [], left + self._tail
+        self.size_bytes = len(self._base.update) + sum(map(len, self._tail))
+
+
+def pack(parts: Sequence[bytes]) -> Packing:
+    """One update that holds `parts`, as the library writes a document that it has built. Raises: MalformedUpdate."""
+    read = [read_update(part) for part in parts]
+    structs, deletions = IdSet(), IdSet()
+    for contents in read:
+        structs.update(contents.structs)
+        deletions.update(contents.deletions)
+    sound = list(parts)
+    packed = _indexed(build(sound).get_update())
+    if (packed.structs, packed.deletions) != (structs, deletions) and sound:
+        packed = _indexed(
+            build(merge_all(sound)).get_update()
+        )  # yrs forgets to look again at what waited, unless all comes at once
+    left = [number for number, contents in enumerate(read) if not packed.holds(contents)]
+    return Packing(packed, left)
+
+
+def build(parts: list[bytes], **options: Any) -> "pycrdt.Doc[Any]":
+    """The library's document of `parts`, from which those are taken out that it can't integrate."""
+    while True:
+        document: pycrdt.Doc[Any] = pycrdt.Doc(**options)
+        at = 0
+        try:
+            with document.transaction():
+                for at, part in enumerate(parts):  # noqa: B007 - it is used where this fails
+                    document.apply_update(part)
+        except BaseException as exc:
+            if not isinstance(exc, ValueError | RuntimeError) and not is_panic(exc):
+                raise
+            del parts[at]
+        else:
+            return document
+
+
+def _indexed(update: bytes) -> Packed:
+    contents, packed = read_update(update), Packed(update)
+    packed.structs.update(contents.structs)
+    packed.deletions.update(contents.deletions)
+    return packed
+
+
+def merge_all(updates: list[bytes]) -> list[bytes]:
+    """All in one, or none. Raises: MalformedUpdate."""
+    while len(updates) > 1:
+        updates = merge(updates)
+    return updates
+
+
+def cut(update: bytes, state_vector: bytes) -> bytes:
+    """What of `update` one with `state_vector` lacks: structs, and all deletions. Raises: MalformedUpdate."""
+    return _guarded(pycrdt.get_update, update, state_vector)
 
 
 def merge(updates: list[bytes]) -> list[bytes]:
@@ -145,20 +287,3 @@ def _guarded(function: Any, *args: bytes) -> bytes:
         if not is_panic(exc):
             raise
         raise MalformedUpdate from exc
-
-
-def _deletions(update: bytes) -> list[tuple[int, int]]:
-    """(client, end clock) of each range that `update`, which has no structs, deletes."""
-    try:
-        count, at = read_uint(update, 1)
-        ends = []
-        for _ in range(count):
-            client, at = read_uint(update, at)
-            ranges, at = read_uint(update, at)
-            for _ in range(ranges):
-                clock, at = read_uint(update, at)
-                length, at = read_uint(update, at)
-                ends.append((client, clock + length))
-    except ProtocolError as exc:
-        raise MalformedUpdate from exc
-    return ends

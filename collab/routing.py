@@ -1,4 +1,4 @@
-"""Where sockets arrive: `/collab/{doc_…}`, and a clear end for any other address."""
+"""Where sockets arrive: `/collab/{doc_…}` and `/collab`, and a clear end for any other address."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from django.urls import path, re_path
 from collab import consumer
 
 websocket_urlpatterns: list[Any] = [
+    path("collab", consumer.multiplexed),  # type: ignore[arg-type]  # Channels routes to ASGI apps
     path("collab/<str:document>", consumer.application),  # type: ignore[arg-type]  # Channels routes to ASGI apps
     re_path(r"", consumer.nowhere),  # type: ignore[arg-type]  # Channels routes to ASGI apps
 ]

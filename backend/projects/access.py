@@ -1,6 +1,7 @@
 """Answers co-editing's question "who may do what on this document?": implements the port `collab.ports.Access`."""
 
 import uuid
+from collections.abc import Sequence
 
 from django.db import connection
 from django.utils import timezone
@@ -28,43 +29,56 @@ class DocumentAccess:
                 who, _ = signed_in.by_token(credential.secret)
             case "ticket":
                 who = _redeem(credential.secret, document_id)
-        return _grant(who, document_id)
+        with signed_in.acting(who) as (now, person):
+            document = access_document(person.id, document_id, Act.READ)
+            return _grant(now, person, document, _mode(person, document.workspace_id) or "read")
 
-    def refresh(self, grant: Grant) -> Grant | None:
-        """The grant as it is now; None where the person may no longer read the document, or is not let in any more."""
-        by = grant.origin
-        who = SignedIn(
-            grant.person_id,
-            session_id=by.id if by and by.kind == "session" else None,
-            token_id=by.id if by and by.kind == "token" else None,
-            until=grant.until,
-        )
+    def refresh(self, grants: Sequence[Grant]) -> list[Grant | None]:
+        """Grants of one person by one origin, each as it is now; None where the person may no longer read the document,
+        or is not let in any more. The same few queries for any number of documents.
+        """
         try:
-            return _grant(who, grant.document_id)
+            with signed_in.acting(_who(grants[0])) as (now, person):
+                documents = Document.objects.in_bulk({grant.document_id for grant in grants})
+                workspaces = {document.workspace_id for document in documents.values()}
+                modes = {workspace_id: _mode(person, workspace_id) for workspace_id in workspaces}
+                fresh = {
+                    document.id: _grant(now, person, document, mode)
+                    for document in documents.values()
+                    if (mode := modes[document.workspace_id]) is not None
+                }
         except AppError:
-            return None
+            fresh = {}
+        return [fresh.get(grant.document_id) for grant in grants]
 
 
-def _grant(who: SignedIn, document_id: uuid.UUID) -> Grant:
-    with signed_in.acting(who) as (now, person):
-        document = access_document(person.id, document_id, Act.READ)
-        return Grant(
-            person_id=person.id,
-            name=person.name or person.email,
-            colour=person.colour,
-            workspace_id=document.workspace_id,
-            document_id=document.id,
-            epoch=document.epoch,
-            mode=_mode(person, document),
-            until=now.until,
-            origin=_origin(now),
-        )
+def _who(grant: Grant) -> SignedIn:
+    by = grant.origin
+    return SignedIn(
+        grant.person_id,
+        session_id=by.id if by and by.kind == "session" else None,
+        token_id=by.id if by and by.kind == "token" else None,
+        until=grant.until,
+    )
 
 
-def _mode(person: Person, document: Document) -> Mode:
-    if has_right(person.id, document.workspace_id, Act.EDIT):
-        return "write"
-    return "comment" if has_right(person.id, document.workspace_id, Act.COMMENT) else "read"
+def _grant(now: SignedIn, person: Person, document: Document, mode: Mode) -> Grant:
+    return Grant(
+        person_id=person.id,
+        name=person.name or person.email,
+        colour=person.colour,
+        workspace_id=document.workspace_id,
+        document_id=document.id,
+        epoch=document.epoch,
+        mode=mode,
+        until=now.until,
+        origin=_origin(now),
+    )
+
+
+def _mode(person: Person, workspace_id: uuid.UUID) -> Mode | None:
+    modes: Sequence[tuple[Act, Mode]] = ((Act.EDIT, "write"), (Act.COMMENT, "comment"), (Act.READ, "read"))
+    return next((mode for act, mode in modes if has_right(person.id, workspace_id, act)), None)
 
 
 def _origin(who: SignedIn) -> Origin | None:

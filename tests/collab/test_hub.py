@@ -1,7 +1,7 @@
 """The hub in this process, on the real PostgreSQL and Valkey: what time brings to open documents."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from collab.errors import AccessLost, ShuttingDown, StaleEpoch
 from collab.hub import Hub
 from collab.ports import Grant
 from collab.protocol import Status, SyncUpdate
+from collab.room import build
 from tests.collab.test_live import Out
 from tests.conftest import Stack, Studio
 
@@ -83,8 +84,7 @@ async def test_an_idle_document_is_unloaded_and_compacted(hub: Hub, grant: Grant
     await _until(lambda: _rows(grant) == 0)
     document, _ = await hub.join(grant, Out(), wants_status=False)
     assert document.room is not None
-    copy: pycrdt.Doc[Any] = pycrdt.Doc()
-    copy.apply_update(document.room.snapshot())
+    copy: pycrdt.Doc[Any] = build(document.room.snapshot())
     assert len(copy.get("elements", type=pycrdt.Map)) == 60
 
 
@@ -105,15 +105,15 @@ async def test_an_older_reading_that_ends_later_changes_nothing(
     _, seat = await hub.join(replace(grant, person_id=studio.bo.pk), Out(), wants_status=False)
     refresh, was_read, go_on = bridge.refresh, asyncio.Event(), asyncio.Event()
 
-    async def read_and_wait(grant: Grant) -> Grant | None:
+    async def read_and_wait(grants: Sequence[Grant]) -> list[Grant | None]:
         monkeypatch.undo()
-        found = await refresh(grant)
+        found = await refresh(grants)
         was_read.set()
         await go_on.wait()
         return found
 
     monkeypatch.setattr(bridge, "refresh", read_and_wait)
-    late = asyncio.create_task(hub._refresh(seat.grant))
+    late = asyncio.create_task(hub._refresh([seat.grant]))
     await was_read.wait()
     await asyncio.to_thread(_make_viewer, studio)
     await _until(lambda: seat.grant.mode == "read")

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -12,12 +13,23 @@ import pytest
 from backend.core import ids
 from backend.core.errors import AppError
 from collab import live, peers
-from collab.errors import ProtocolError, RoomUnavailable
+from collab.errors import ProtocolError, RoomUnavailable, SlowConsumer
+from collab.heavy import Heavy
 from collab.journal import Append
 from collab.live import LiveDocument, Seat
 from collab.ports import Grant, Mode
-from collab.protocol import KEEP_ALIVE, Message, Status, SyncStep1, SyncStep2, SyncUpdate, decode
-from collab.room import Room
+from collab.protocol import (
+    KEEP_ALIVE,
+    Denied,
+    Message,
+    Status,
+    SyncStep1,
+    SyncStep2,
+    SyncUpdate,
+    decode,
+    read_state_vector,
+)
+from collab.room import INLINE_BYTES, Room
 
 WINDOW_S = 0.03
 
@@ -29,6 +41,8 @@ class Out:
     frames: list[bytes] = field(default_factory=list)
     closed: AppError | None = None
     sent_at: float = 0.0
+    is_full: bool = False
+    unsent_bytes: int = 0
 
     def send(self, frame: bytes) -> None:
         self.frames.append(frame)
@@ -48,7 +62,9 @@ class HeldWire:
     appends: list[Append] = field(default_factory=list)
     published: list[peers.PeerMessage] = field(default_factory=list)
     known: list[tuple[UUID, int]] = field(default_factory=list)
-    broke: int = 0
+    heavy: Heavy = field(default_factory=Heavy)
+    spawned: list[Coroutine[Any, Any, None]] = field(default_factory=list)
+    known_owners: dict[int, UUID | None] = field(default_factory=dict)
     seq: int = 0
 
     def next_seq(self) -> int:
@@ -61,11 +77,14 @@ class HeldWire:
     def append(self, append: Append) -> None:
         self.appends.append(append)
 
+    async def owners(self, document_id: UUID, client_ids: Sequence[int]) -> dict[int, UUID | None]:
+        return {client: person for client, person in self.known_owners.items() if client in client_ids}
+
     def publish(self, document_id: UUID, message: peers.PeerMessage) -> None:
         self.published.append(message)
 
-    def broken(self, document: LiveDocument) -> None:
-        self.broke += 1
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self.spawned.append(work)
 
     def commit(self, saved: bool = True) -> None:
         appends, self.appends = self.appends, []
@@ -105,8 +124,22 @@ class Table:
         self.doc.get("elements", type=pycrdt.Map)[ids.new_id().hex] = 1
         return SyncUpdate(self._updates[-1])
 
+    def last(self) -> bytes:
+        return self._updates[-1]
+
     def say(self, seat: Seat, message: Message) -> None:
-        self.document.receive(seat, message)
+        if (work := self.document.receive(seat, message)) is not None:
+            with pytest.raises(StopIteration):  # the wire answers at once
+                work.send(None)
+
+
+def _edit() -> SyncUpdate:
+    """A change by a client id that nobody has seen."""
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    updates: list[bytes] = []
+    doc.observe(lambda event: updates.append(event.update))
+    doc.get("elements", type=pycrdt.Map)[ids.new_id().hex] = 1
+    return SyncUpdate(updates[-1])
 
 
 @pytest.fixture
@@ -130,12 +163,13 @@ async def test_a_lone_edit_leaves_at_once_and_not_to_its_sender(table: Table) ->
 async def test_edits_of_one_moment_leave_as_one_update(table: Table) -> None:
     """Merged in one frame for all; one row for each author."""
     (ada, _), (bo, _), (_, out) = table.sit(), table.sit(), table.sit()
-    edits = [table.edit() for _ in range(4)]
+    edits = [_edit() for _ in range(4)]
     for seat, edit in zip((ada, bo, ada, bo), edits, strict=True):
         table.say(seat, edit)
     await asyncio.sleep(0)
     (frame,) = out.messages(SyncUpdate)
-    assert Room([frame.update]).state_vector() == Room([edit.update for edit in edits]).state_vector()
+    merged, each = Room(updates=[frame.update]), Room(updates=[edit.update for edit in edits])
+    assert read_state_vector(merged.state_vector()) == read_state_vector(each.state_vector())
     (append,) = table.wire.appends
     assert {row.person_id for row in append.rows} == {ada.grant.person_id, bo.grant.person_id}
 
@@ -225,7 +259,7 @@ async def test_what_arrives_before_its_cause_reaches_the_clients_too(table: Tabl
     table.document.flush()
     sent = [message.update for message in out.messages(SyncUpdate)]
     assert sent == [second.update, first.update]
-    assert Room(sent).state_vector() == table.doc.get_state()
+    assert Room(updates=sent).state_vector() == table.doc.get_state()
 
 
 async def test_a_hello_is_answered_and_asked_back(table: Table) -> None:
@@ -234,15 +268,16 @@ async def test_a_hello_is_answered_and_asked_back(table: Table) -> None:
     table.say(ada, table.edit())
     other = Room()
     sender = ids.new_id()
-    table.document.hear(peers.Hello(sender, False, other.state_vector()))
+    table.document.hear(peers.Hello(sender, False, other.state_vector(), other.deleted))
     (answer,) = table.wire.told(peers.Answer)
     other.apply(answer.update)
     ahead = table.edit()
     other.apply(ahead.update)
     table.now += 2
-    table.document.hear(peers.Hello(sender, False, other.state_vector()))
+    table.document.hear(peers.Hello(sender, False, other.state_vector(), other.deleted))
     assert len(table.wire.told(peers.Hello)) == 2  # the one at the opening, and this
-    table.document.hear(peers.Answer(table.wire.writer, other.diff(b"\x00")))
+    for update in other.snapshot():
+        table.document.hear(peers.Answer(table.wire.writer, update))
     table.document.flush()
     assert table.document.room is not None
     assert not table.document.room.lacks(other.state_vector())
@@ -288,14 +323,40 @@ async def test_a_refused_append_ends_the_connections(table: Table) -> None:
     assert out.messages(Status) == []
 
 
-async def test_a_broken_room_keeps_what_is_not_committed(table: Table) -> None:
-    """What gathered and what is on its way to the journal is given for the load that follows."""
-    ada, _ = table.sit()
-    edits = [table.edit(), table.edit()]
-    table.say(ada, edits[0])
+async def test_what_is_large_is_read_elsewhere(table: Table) -> None:
+    """The client's next message waits for it; the other clients get it, and it is journalled."""
+    ada, out = table.sit()
+    _, bo_out = table.sit()
+    table.doc.get("text", type=pycrdt.Text).insert(0, "x" * (INLINE_BYTES + 1))
+    work = table.document.receive(ada, SyncUpdate(table.last()))
+    assert work is not None
+    await work
     table.document.flush()
-    table.say(ada, edits[1])
-    assert sorted(table.document.unload()) == sorted(edit.update for edit in edits)
+    table.wire.commit()
+    assert [message.update for message in bo_out.messages(SyncUpdate)] == [table.last()]
+    assert out.messages(Status) == [Status(1)]
+    await table.wire.heavy.close()
+
+
+async def test_a_large_document_is_packed_and_cut_elsewhere(table: Table) -> None:
+    """Who has some of it gets the rest, and what came meanwhile."""
+    ada, _ = table.sit()
+    early = table.edit()
+    table.say(ada, early)
+    table.doc.get("text", type=pycrdt.Text).insert(0, "x" * (INLINE_BYTES + 1))
+    table.document.take_committed(table.last())
+    await table.wire.spawned[0]
+    await table.document.pack()
+    cy, out = table.sit()
+    work = table.document.receive(cy, SyncStep1(Room(updates=[early.update]).state_vector()))
+    table.say(ada, table.edit())
+    table.document.flush()
+    assert work is not None
+    await work
+    sent = [message.update for kind in (SyncUpdate, SyncStep2) for message in out.messages(kind)]
+    assert all(len(update) > INLINE_BYTES or len(update) < 200 for update in sent)
+    assert Room(updates=[early.update, *sent]).state_vector() == table.doc.get_state()
+    await table.wire.heavy.close()
 
 
 async def test_only_the_server_sends_some_messages(table: Table) -> None:
@@ -303,7 +364,7 @@ async def test_only_the_server_sends_some_messages(table: Table) -> None:
     ada, out = table.sit()
     with pytest.raises(ProtocolError):
         table.say(ada, Status(1))
-    assert len(out.messages(SyncStep1)) == 1
+    assert out.messages(SyncStep1) == []
 
 
 async def test_a_quiet_connection_is_kept_alive(table: Table) -> None:
@@ -315,3 +376,98 @@ async def test_a_quiet_connection_is_kept_alive(table: Table) -> None:
     table.now += live.KEEP_ALIVE_S + 1
     table.document.tick()
     assert out.frames[-1] == KEEP_ALIVE
+
+
+async def test_a_slow_client_is_sent_no_more_and_then_what_it_missed(table: Table) -> None:
+    ada, _ = table.sit()
+    _, slow = table.sit()
+    held = Room()
+    for full in (False, True, True, False, False):
+        slow.is_full = full
+        table.say(ada, table.edit())
+        table.document.flush()
+    assert len(slow.messages(SyncUpdate)) == 1
+    table.document.tick()
+    table.say(ada, table.edit())
+    table.document.flush()
+    for message in slow.messages(SyncUpdate):
+        held.apply(message.update)
+    assert held.state_vector() == table.document.room.state_vector()  # type: ignore[union-attr]
+
+
+async def test_what_had_not_left_when_a_client_fell_behind_is_not_forgotten(table: Table) -> None:
+    """The room holds an update before it is sent, and another that has yet to leave."""
+    ada, _ = table.sit()
+    _, slow = table.sit()
+    slow.is_full = True
+    table.say(ada, table.edit())
+    table.say(ada, table.edit())
+    table.document.flush()
+    slow.is_full = False
+    table.document.tick()
+    held = Room()
+    for message in slow.messages(SyncUpdate):
+        held.apply(message.update)
+    assert held.state_vector() == table.document.room.state_vector()  # type: ignore[union-attr]
+
+
+async def test_a_client_that_reads_nothing_is_let_go_and_one_that_reads_stays(table: Table) -> None:
+    ada, _ = table.sit()
+    _, reads = table.sit()
+    _, hangs = table.sit()
+    for out in (reads, hangs):
+        out.is_full, out.unsent_bytes = True, 1000
+    table.say(ada, table.edit())
+    table.document.flush()
+    for _ in range(int(live.SLOW_S) + 2):
+        table.now += 1.0
+        reads.unsent_bytes -= 1
+        table.document.tick()
+    assert isinstance(hangs.closed, SlowConsumer)
+    assert reads.closed is None
+
+
+async def test_a_client_id_is_whose_first_change_it_was(table: Table) -> None:
+    """That is journalled with the change; another's change under it is refused, and the other is asked what it has."""
+    (ada, _), (bo, bo_out) = table.sit(), table.sit()
+    table.say(ada, table.edit())
+    table.document.flush()
+    (append,) = table.wire.appends
+    assert [(row.person_id, row.claims) for row in append.rows] == [(ada.grant.person_id, (table.doc.client_id,))]
+    before = table.document.room.state_vector()  # type: ignore[union-attr]
+    table.say(bo, table.edit())
+    table.document.flush()
+    assert table.document.room.state_vector() == before  # type: ignore[union-attr]
+    assert bo_out.messages(Denied) == [Denied("foreign-client")]
+    assert bo_out.messages(SyncStep1) == [SyncStep1(before)]
+
+
+async def test_what_others_made_may_be_returned(table: Table) -> None:
+    """In answer to a step 1, by one who outlived them; it makes nothing theirs who returned it."""
+    (ada, _), (bo, bo_out) = table.sit(), table.sit()
+    table.say(ada, table.edit())
+    lost = table.edit()
+    table.say(bo, SyncStep2(lost.update))
+    table.document.flush()
+    table.wire.commit()
+    assert bo_out.messages(Status) == [Status(1)]
+    unseen = _edit()
+    table.say(bo, SyncStep2(unseen.update))
+    table.document.flush()
+    assert [row.claims for append in table.wire.appends for row in append.rows] == [()]
+
+
+async def test_the_journal_is_asked_whose_a_known_client_id_is(table: Table) -> None:
+    """Where the document was loaded, and when nothing is known it is whose change comes first."""
+    (ada, ada_out), (bo, bo_out) = table.sit(), table.sit()
+    table.document.take_committed(table.edit().update)
+    table.wire.known_owners[table.doc.client_id] = ada.grant.person_id
+    table.say(bo, table.edit())
+    assert bo_out.messages(Denied) == [Denied("foreign-client")]
+    table.say(bo, SyncStep2(table.last()))
+    table.say(ada, table.edit())
+    assert ada_out.messages(Denied) == []
+    stranger = _edit()
+    table.document.take_committed(stranger.update)
+    table.say(bo, stranger)
+    assert len(bo_out.messages(Denied)) == 1

@@ -1,12 +1,20 @@
 """What processes tell each other reads back as it was written."""
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.core import ids
 from collab import peers
 from collab.errors import ProtocolError
 from collab.protocol import Presence
+from tests.conftest import Stack
 
 uuids = st.uuids().filter(lambda value: value.int != 0)
 counts = st.integers(0, 2**53 - 1)
@@ -24,7 +32,7 @@ messages = st.one_of(
     flushes,
     st.builds(peers.Committed, writer=uuids, seq=counts),
     st.builds(peers.Presences, sender=uuids, entries=st.lists(presences, max_size=4).map(tuple)),
-    st.builds(peers.Hello, sender=uuids, joining=st.booleans(), state_vector=st.binary(max_size=100)),
+    st.builds(peers.Hello, sender=uuids, joining=st.booleans(), state_vector=st.binary(max_size=100), deleted=counts),
     st.builds(peers.Answer, receiver=uuids, update=st.binary(max_size=200)),
 )
 
@@ -50,3 +58,83 @@ def test_an_unknown_kind_is_refused() -> None:
     """A newer process may say more than this one knows."""
     with pytest.raises(ProtocolError):
         peers.decode(b"\x63" + bytes(40))
+
+
+async def until(test: Callable[[], object]) -> None:
+    for _ in range(500):
+        if test():
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
+@dataclass
+class Process:
+    """What one of several processes hears, with its way to the others."""
+
+    writer: UUID = field(default_factory=ids.new_id)
+    heard: list[peers.PeerMessage] = field(default_factory=list)
+    subscriptions: int = 0
+
+    def __post_init__(self) -> None:
+        self.peers = peers.Peers(self)
+        self.peers.open()
+
+    def peer_message(self, document_id: UUID, message: peers.PeerMessage) -> None:
+        self.heard.append(message)
+
+    def subscribed(self, document_id: UUID) -> None:
+        self.subscriptions += 1
+
+    def access_changed(self, scope: dict[str, Any]) -> None: ...
+
+    def say(self, document_id: UUID, seq: int) -> None:
+        self.peers.publish(document_id, peers.Committed(self.writer, seq))
+
+    async def told(self, seq: int) -> None:
+        await until(lambda: any(isinstance(m, peers.Committed) and m.seq == seq for m in self.heard))
+
+
+async def test_company_is_found_though_its_hello_was_lost(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted every few seconds; the room is told, as after a gap."""
+    monkeypatch.setattr(peers, "RECOUNT_S", 0.1)
+    document_id = ids.new_id()
+    first, second = Process(), Process()
+    await first.peers.subscribe(document_id)
+    first.say(document_id, 1)
+    await first.told(1)
+    await second.peers.subscribe(document_id)
+    before = first.subscriptions
+    await until(lambda: first.subscriptions > before)
+    first.say(document_id, 2)
+    await second.told(2)
+    for process in (first, second):
+        await process.peers.close()
+
+
+async def test_one_alone_says_nothing_until_another_says_hello(stack: Stack) -> None:
+    """Once it knows that nobody hears: then Valkey costs it nothing."""
+    document_id = ids.new_id()
+    first, second = Process(), Process()
+    await first.peers.subscribe(document_id)
+    first.say(document_id, 1)
+    await first.told(1)
+    await asyncio.sleep(0.1)  # the count comes after the message
+    for seq in range(2, 100):
+        first.say(document_id, seq)
+        await asyncio.sleep(0)
+    await second.peers.subscribe(document_id)
+    second.peers.publish(document_id, peers.Hello(second.writer, True, b"\0", 0))
+    await until(lambda: any(isinstance(m, peers.Hello) for m in first.heard))
+    first.say(document_id, 100)
+    await second.told(100)
+    assert len(first.heard) == 3  # its first message, the hello and its last
+    await second.peers.unsubscribe(document_id)
+    first.say(document_id, 101)
+    await first.told(101)
+    await asyncio.sleep(0.1)
+    first.say(document_id, 102)
+    await asyncio.sleep(0.2)
+    assert not any(isinstance(m, peers.Committed) and m.seq == 102 for m in first.heard)
+    for process in (first, second):
+        await process.peers.close()

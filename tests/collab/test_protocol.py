@@ -42,26 +42,12 @@ messages = st.one_of(
     st.builds(Denied, texts),
     st.builds(Status, uints),
 )
-writers = st.uuids()
-peer_messages = st.one_of(
-    st.builds(peers.Flush, writers, uints, st.booleans(), st.none() | st.uuids(version=4), st.binary(max_size=99)),
-    st.builds(peers.Committed, writers, uints),
-    st.builds(peers.Presences, writers, st.lists(presences, max_size=5).map(tuple)),
-    st.builds(peers.Hello, writers, st.booleans(), st.binary(max_size=99)),
-    st.builds(peers.Answer, writers, st.binary(max_size=99)),
-)
 
 
 @given(messages)
 def test_a_message_survives_its_frame(message: Message) -> None:
     """decode undoes encode, for every kind of message."""
     assert decode(encode(message)) == message
-
-
-@given(peer_messages)
-def test_a_message_between_processes_survives_its_frame(message: peers.PeerMessage) -> None:
-    """The same law for what the processes tell each other."""
-    assert peers.decode(peers.encode(message)) == message
 
 
 @given(uints)

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collab.errors import DocumentTooLarge, MalformedUpdate, RoomBroken
-from collab.room import Applied, Room, merge
+from collab.errors import DocumentTooLarge, MalformedUpdate, ProtocolError
+from collab.protocol import EMPTY_UPDATE, read_state_vector
+from collab.room import Packed, Room, merge, pack
+from collab.updates import Contents, read_update
 
 Script = list[tuple[int, str, int]]
 
@@ -47,14 +49,17 @@ def _history(script: Script) -> Any:
     return [update for update in updates if update != b"\x00\x00"]
 
 
-def _shown(room: Any) -> Any:
+def _built(updates: Any) -> Any:
+    """What the library makes of updates that come at once."""
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
-    doc.apply_update(room.snapshot())
-    return (
-        doc.get("elements", type=pycrdt.Map).to_py(),
-        str(doc.get("text", type=pycrdt.Text)),
-        room.state_vector() and doc.get_state() and len(doc.get_update(doc.get_state())),
-    )
+    doc.apply_update(pycrdt.merge_updates(*updates, EMPTY_UPDATE))
+    return doc
+
+
+def _shown(updates: Any) -> Any:
+    doc = _built(updates)
+    elements, text = doc.get("elements", type=pycrdt.Map), doc.get("text", type=pycrdt.Text)
+    return elements.to_py(), str(text), read_state_vector(doc.get_state())
 
 
 @settings(max_examples=60, deadline=None)
@@ -64,12 +69,9 @@ def test_any_order_and_repetition_converges(script: Script, data: Any) -> None:
     updates = _history(script)
     again = data.draw(st.lists(st.sampled_from(updates), max_size=5)) if updates else []
     shuffled = data.draw(st.permutations(updates + again))
-    first, second = Room(), Room()
-    for update in updates:
-        first.apply(update)
-    for update in shuffled:
-        second.apply(update)
-    assert _shown(first) == _shown(second)
+    room = Room(updates=shuffled)
+    assert _shown(room.snapshot()) == _shown(updates)
+    assert read_state_vector(room.state_vector()) == _shown(updates)[2]
 
 
 @settings(max_examples=60, deadline=None)
@@ -78,51 +80,83 @@ def test_a_merged_flush_is_the_sequence(script: Script, data: Any) -> None:
     """Cutting the sequence into flushes and merging each changes nothing."""
     updates = _history(script)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(updates)), max_size=4)))
-    plain, flushed = Room(), Room()
-    for update in updates:
-        plain.apply(update)
+    flushed = Room()
     for start, end in zip([0, *cuts], [*cuts, len(updates)], strict=True):
         for update in merge(updates[start:end]):
             flushed.apply(update)
-    assert _shown(plain) == _shown(flushed)
+    assert _shown(flushed.snapshot()) == _shown(updates)
 
 
-@settings(max_examples=60, deadline=None)
-@given(steps)
-def test_a_diff_brings_a_replica_up_to_date(script: Script) -> None:
-    """What `diff` gives for a state vector is exactly what its owner lacks."""
+@settings(max_examples=100, deadline=None)
+@given(steps, st.data())
+def test_packing_at_any_moment_changes_nothing(script: Script, data: Any) -> None:
+    """What arrives while the document is being packed is kept, whether that succeeds or fails."""
     updates = _history(script)
-    whole, half = Room(updates), Room(updates[: len(updates) // 2])
-    half.apply(whole.diff(half.state_vector()))
-    assert _shown(half) == _shown(whole)
-    assert not half.lacks(whole.state_vector())
-
-
-@settings(max_examples=60, deadline=None)
-@given(steps)
-def test_what_was_applied_is_no_news_again(script: Script) -> None:
-    """Each update is news once; the second time the room knows that it holds all of it."""
-    updates = _history(script)
-    room = Room()
-    for update in updates:
+    order = data.draw(st.permutations(updates))
+    begin, end = sorted(data.draw(st.tuples(st.integers(0, len(order)), st.integers(0, len(order)))))
+    room = Room(updates=order[:begin])
+    packing = pack(room.freeze())
+    for update in order[begin:end]:
         room.apply(update)
-    assert [room.apply(update).news for update in updates] == [False] * len(updates)
-    assert not any(room.would_add(update) for update in updates)
+    room.thaw(packing if data.draw(st.booleans()) else None)
+    for update in order[end:]:
+        room.apply(update)
+    assert _shown(room.snapshot()) == _shown(updates)
+    packed = packing.packed
+    assert Packed.with_index(packed.update, packed.index()) == packed
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps, st.data())
+def test_a_diff_brings_a_replica_up_to_date(script: Script, data: Any) -> None:
+    """What `diff` gives for a state vector is what its owner lacks, whatever of the document is packed."""
+    updates = _history(script)
+    cut_at, packed_at = data.draw(st.integers(0, len(updates))), data.draw(st.integers(0, len(updates)))
+    half = Room(updates=updates[:cut_at])
+    whole = Room(pack(updates[:packed_at]).packed, updates)
+    lacking = whole.diff(half.state_vector()).updates()
+    assert _shown([*updates[:cut_at], *lacking]) == _shown(updates)
+    for update in lacking:
+        half.apply(update)
+    assert not half.lacks(whole.state_vector())
+    assert half.deleted == whole.deleted
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps, st.data())
+def test_what_was_applied_is_no_news_again(script: Script, data: Any) -> None:
+    """Each update is news once, and what is news of it is only what the room did not hold."""
+    updates = _history(script)
+    first = data.draw(st.integers(0, len(updates)))
+    room = Room(updates=updates[:first])
+    whole = pycrdt.merge_updates(*updates, EMPTY_UPDATE)
+    news = read_update(room.apply(whole))
+    before = Room(updates=updates[:first])
+    assert not any(
+        before.holds(Contents({client: [one]}, {}, 0)) for client, some in news.structs.items() for one in some
+    )
+    assert [room.apply(update) for update in updates] == [EMPTY_UPDATE] * len(updates)
+    assert all(room.holds(read_update(update)) for update in updates)
 
 
 @settings(max_examples=300, deadline=None)
 @given(steps, st.data())
 def test_mutated_updates_raise_only_what_ends_one_connection(script: Script, data: Any) -> None:
-    """Bytes changed at random are applied, refused, or break the room in the way that has it loaded again."""
+    """Bytes changed at random are refused, or taken, and then the document can still be packed, cut and read."""
     updates = _history(script) or [b"\x00\x00"]
     victim = bytearray(data.draw(st.sampled_from(updates)))
     for place, value in data.draw(
         st.lists(st.tuples(st.integers(0, len(victim) - 1), st.integers(0, 255)), min_size=1, max_size=4)
     ):
         victim[place] = value
-    room = Room(updates)
-    with suppress(MalformedUpdate, RoomBroken):
+    room = Room(updates=updates)
+    with suppress(MalformedUpdate):
         room.apply(bytes(victim))
+    packing = pack(room.freeze())
+    _built([packing.packed.update])
+    room.thaw(packing)
+    for update in room.snapshot():
+        read_update(update)
 
 
 def _updates(*acts: Any) -> Any:
@@ -139,57 +173,60 @@ def _gap() -> Any:
     return _updates(lambda t: t.insert(0, "a"), lambda t: t.insert(1, "b"), lambda t: t.__delitem__(slice(0, 1)))
 
 
-def test_an_update_with_a_gap_waits_and_is_kept() -> None:
-    """What lacks its cause shows nothing yet, is news (so it is journalled), and is part of the snapshot."""
-    first, second, _ = _gap()
-    room = Room()
-    assert room.apply(second) == Applied(integrated=False, pending=True)
-    copy = Room([room.snapshot()])
-    copy.apply(first)
-    assert _shown(copy)[1] == "ab"
-
-
-def test_a_deletion_with_a_gap_waits_and_is_kept() -> None:
-    """A deletion of what has not arrived is pending too, and takes effect when it does."""
+def test_what_lacks_its_causes_is_kept() -> None:
+    """It shows nothing yet, but is news, stays through a packing, and takes effect when they arrive."""
     first, second, deletion = _gap()
-    room = Room()
-    assert room.apply(deletion) == Applied(integrated=False, pending=True)
-    copy = Room([room.snapshot()])
-    copy.apply(second)
-    copy.apply(first)
-    assert _shown(copy)[1] == "b"
+    room = Room(updates=[deletion, second])
+    room.thaw(pack(room.freeze()))
+    assert _shown(room.snapshot())[1] == ""
+    assert room.apply(first) == first
+    assert _shown(room.snapshot())[1] == "b"
 
 
 def test_late_joiner_receives_full_state() -> None:
     """A diff for nobody's state vector is the whole document."""
-    room = Room(_gap())
-    assert _shown(Room([room.diff(b"\x00")]))[1] == "b"
+    room = Room(updates=_gap())
+    assert _shown(room.diff(b"\x00").updates())[1] == "b"
+
+
+def test_only_what_is_new_of_many_deletions_is_news() -> None:
+    """A client that comes back tells all deletions of the document: what the room has is not passed on."""
+    updates = _updates(
+        lambda t: t.insert(0, "abcdefgh"), *[lambda t, at=at: t.__delitem__(slice(at, at + 1)) for at in range(3)]
+    )
+    room = Room(updates=updates[:3])
+    back = _built(updates).get_update(_built(updates).get_state())
+    assert read_update(room.apply(back)).deletions == {1: [(4, 5)]}
 
 
 def test_a_malformed_update_leaves_the_document_as_it_was() -> None:
     """What cannot be read changes nothing."""
-    room = Room(_gap())
+    room = Room(updates=_gap())
     before = room.snapshot()
     with pytest.raises(MalformedUpdate):
         room.apply(b"\x01\x01\x05")
-    with pytest.raises(MalformedUpdate):
+    with pytest.raises(ProtocolError):
         room.diff(b"\xff")
     assert room.snapshot() == before
 
 
 def test_a_document_cannot_grow_beyond_its_limit() -> None:
-    """An update that might not fit is refused before it is applied."""
+    """An update that might not fit is refused before it is applied; what is already there is loaded nevertheless."""
     room = Room(max_bytes=10)
     with pytest.raises(DocumentTooLarge):
         room.apply(_gap()[0])
-    assert room.snapshot() == b"\x00\x00"
+    assert room.snapshot() == [EMPTY_UPDATE]
+    assert Room(updates=_gap(), max_bytes=10).snapshot() != [EMPTY_UPDATE]
 
 
-PANICS = bytes.fromhex("0101010184a40001000000"[:20])  # an item whose left neighbour is of a client without any
-
-
-def test_a_panic_of_the_library_breaks_the_room_and_not_the_process() -> None:
-    """The Rust library panics on this one; the room says that it must be loaded again."""
-    room = Room(_gap()[:1])
-    with pytest.raises(RoomBroken):
-        room.apply(PANICS)
+def test_a_forged_update_does_not_keep_the_rest_from_being_packed() -> None:
+    """The library can't integrate an item whose parent is a letter; the packing leaves that update, and it alone."""
+    forged = bytes.fromhex("01015300010001017a00")
+    packing = pack([*_gap(), forged])
+    assert packing.left == [3]
+    assert _shown([packing.packed.update])[1] == "b"
+    room = Room(updates=[*_gap(), forged])
+    room.freeze()
+    room.thaw(packing)
+    assert room.holds(read_update(forged))
+    assert not room.wants_packing

@@ -20,6 +20,7 @@ APP = {
     "auth_group": "SELECT",
     "auth_group_permissions": "SELECT",
     "auth_permission": "SELECT",
+    "collab_client": RW,
     "collab_edit": RW,
     "collab_snapshot": RW,
     "collab_update": RW,
@@ -50,6 +51,7 @@ SYSTEM = {
     "assets_upload(swept_at)": "SELECT",
     "assets_upload(workspace_id)": "SELECT",
     # the writer of the journal
+    "collab_client": "SELECT INSERT",
     "collab_edit": "SELECT",
     "collab_snapshot": RW,
     "collab_update": "SELECT INSERT DELETE",

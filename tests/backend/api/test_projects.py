@@ -75,9 +75,9 @@ def test_a_grant_ends_with_the_membership(api: Any, studio: Any) -> None:
     """refresh answers None once the person is removed."""
     secret = api(studio.bo).post(f"/api/v1/documents/{studio.board_id}/tickets").json()["ticket"]
     grant = DocumentAccess().redeem(Credential("ticket", secret), studio.board.id)
-    assert DocumentAccess().refresh(grant) == grant
+    assert DocumentAccess().refresh([grant]) == [grant]
     api(studio.ada).delete(f"/api/v1/workspaces/{studio.workspace_id}/members/{studio.bo_id}")
-    assert DocumentAccess().refresh(grant) is None
+    assert DocumentAccess().refresh([grant]) == [None]
 
 
 @pytest.mark.parametrize("thing", ["projects/{project}", "documents/{board}"])
