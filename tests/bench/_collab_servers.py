@@ -1,0 +1,222 @@
+"""Hides the servers that co-editing is measured on: ours and its peers, each one process on a core of its own.
+
+The first core is the server's. The load, PostgreSQL and Valkey have the others. A loop of idle priority keeps the
+server's core awake: a core that falls asleep between frames charges its waking up to whoever is measured.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from backend.embedded import children, postgres, valkey
+from backend.embedded import plan as plans
+from backend.embedded.plan import HOST, ROOT, Plan
+from tests.contract.packages import NODE
+
+PEERS = Path(__file__).parent / "_collab_peers"
+START_S, CALM_S = 60.0, 10.0
+Protocol = Literal["y-websocket", "hocuspocus"]
+
+
+@dataclass(slots=True)
+class Server:
+    """One process that is measured."""
+
+    name: str
+    protocol: Protocol
+    url: str
+    process: psutil.Process
+    database: psutil.Process | None = None  # that it commits to
+    rooms: Callable[..., list[dict[str, Any]]] = field(default=lambda **_: [])
+
+    def cpu_s(self) -> float:
+        return _cpu_s(self.process)
+
+    def database_cpu_s(self) -> float:
+        return _cpu_s(self.database) if self.database else 0.0
+
+    def has_calmed(self) -> bool:
+        """Whether it has ended what it had in hand within CALM_S: else the next one would not have the core."""
+        end = time.monotonic() + CALM_S
+        while time.monotonic() < end:
+            before = self.cpu_s()
+            time.sleep(0.5)
+            if self.cpu_s() - before < 0.05:
+                return True
+        return False
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    spent = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    own = sum(times.user + times.system for times in spent)
+    return own + spent[0].children_user + spent[0].children_system
+
+
+def cores() -> tuple[int, set[int]]:
+    """The server's core, and the others."""
+    first, *rest = sorted(os.sched_getaffinity(0))
+    return first, set(rest) or {first}
+
+
+@contextmanager
+def apart(core: int, others: set[int]) -> Iterator[None]:
+    """This process and what it starts leave the server's core, which is kept awake."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, others)
+    awake = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import os\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass",
+        ]
+    )
+    psutil.Process(awake.pid).cpu_affinity([core])
+    try:
+        yield
+    finally:
+        awake.kill()
+        awake.wait()
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def started(
+    command: Sequence[str], port: int, *, core: int, env: Mapping[str, str] | None = None
+) -> Iterator[psutil.Process]:
+    child = subprocess.Popen(list(command), cwd=ROOT, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL)
+    try:
+        psutil.Process(child.pid).cpu_affinity([core])  # its threads and children come later, and inherit it
+        until(lambda: plans.accepts(port))
+        yield psutil.Process(child.pid)
+    finally:
+        child.terminate()
+        try:
+            child.wait(15)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def until(test: Callable[[], bool], timeout_s: float = START_S) -> None:
+    end = time.monotonic() + timeout_s
+    while not test():
+        if time.monotonic() > end:
+            raise TimeoutError("a server of the benchmark did not start")
+        time.sleep(0.05)
+
+
+# --- the peers
+
+
+def _peer(name: str, protocol: Protocol, command: Callable[[int, Path], list[str]]) -> Callable[[Path, int], Any]:
+    @contextmanager
+    def run(folder: Path, core: int) -> Iterator[Server]:
+        port = plans.free_port(taken=set())
+        with started(command(port, folder), port, core=core, env={"HOST": HOST, "PORT": str(port)}) as process:
+            yield Server(name, protocol, f"ws://{HOST}:{port}", process, rooms=_named)
+
+    return run
+
+
+def _named(*, documents: int, clients: int) -> list[dict[str, Any]]:
+    return [{"name": f"bench-{time.time_ns()}-{number}"} for number in range(documents)]
+
+
+def _node(script: str) -> str:
+    return str(PEERS / script)
+
+
+# Its own folder: what npm links as `bun` is put there by a script that we don't run.
+BUN = PEERS / "node_modules" / "@oven" / "bun-linux-x64" / "bin" / "bun"
+_CHANNELS = ["-m", "uvicorn", "--loop", "uvloop", "--ws", "websockets-sansio", "--log-level", "warning"]
+SERVERS: Mapping[str, Callable[[Path, int], Any]] = {
+    "Hocuspocus": _peer("Hocuspocus", "hocuspocus", lambda port, _: [str(NODE), _node("hocuspocus.mjs"), str(port)]),
+    "Hocuspocus, durable": _peer(
+        "Hocuspocus, durable",
+        "hocuspocus",
+        lambda port, folder: [str(NODE), _node("hocuspocus.mjs"), str(port), str(folder / f"hocuspocus-{port}.sqlite")],
+    ),
+    "Hocuspocus on Bun": _peer(
+        "Hocuspocus on Bun", "hocuspocus", lambda port, _: [str(BUN), _node("hocuspocus.mjs"), str(port)]
+    ),
+    "Bun's publish": _peer(
+        "Bun's publish", "y-websocket", lambda port, _: [str(BUN), _node("bun_publish.mjs"), str(port)]
+    ),
+    "y-websocket": _peer(
+        "y-websocket", "y-websocket", lambda port, _: [str(NODE), _node("node_modules/y-websocket/bin/server.cjs")]
+    ),
+    "pycrdt-websocket": _peer(
+        "pycrdt-websocket",
+        "y-websocket",
+        lambda port, _: [sys.executable, *_CHANNELS, "--port", str(port), "tests.bench._collab_channels:application"],
+    ),
+}
+
+
+# --- ours
+
+
+@contextmanager
+def database_and_broker() -> Iterator[Plan]:
+    """PostgreSQL with its promises on, and Valkey, in a folder that goes with them; the settings name them."""
+    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder, ExitStack() as running:
+        Path(folder).chmod(0o755)  # PostgreSQL walks through it as another user
+        plan = plans.load(Path(folder), web_port=None, demo=True)
+        plan.write_settings()
+        os.environ.update({**plan.settings(), "ATELIER_VAR": folder, "DJANGO_SETTINGS_MODULE": "backend.settings"})
+        for name, command, end in (
+            ("postgres", postgres.command(plan), signal.SIGINT),
+            ("valkey", valkey.command(plan), signal.SIGTERM),
+        ):
+            child = children.start(plan, name, command, dies_by=end)
+            running.callback(children.stop, child, by=end, grace_s=15)
+        until(lambda: postgres.ready(plan) and valkey.ready(plan))
+        postgres.make_roles(plan)
+        subprocess.run([sys.executable, "manage.py", "migrate", "--database", "owner", "-v", "0"], cwd=ROOT, check=True)
+        yield plan
+
+
+@contextmanager
+def ours(plan: Plan, core: int) -> Iterator[Server]:
+    """One web process, its journal on."""
+    port = plans.free_port(taken=set())
+    command = [sys.executable, "-m", "backend.serve", "--port", str(port)]
+    with started(command, port, core=core) as process:
+        yield Server("Atelier", "y-websocket", f"ws://{HOST}:{port}/collab", process, _database(plan), _documents)
+
+
+def _database(plan: Plan) -> psutil.Process:
+    pid = int((plan.folder("postgres") / "postmaster.pid").read_text().split()[0])
+    return psutil.Process(pid)
+
+
+def _documents(*, documents: int, clients: int) -> list[dict[str, Any]]:
+    """New documents, each with a ticket for every client and one more."""
+    import django
+
+    django.setup()
+    from backend.core import ids, tenancy
+    from backend.projects.models import DocumentKind
+    from backend.projects.services import create_document, create_project, issue_ticket
+    from backend.workspaces.services import create_person, create_workspace
+
+    with tenancy.acting():
+        ada = create_person(email=f"ada-{time.time_ns()}@bench.invalid", name="Ada")
+        workspace = create_workspace(name="Bench", owner=ada)
+        project = create_project(workspace, name="Bench", by=ada.pk)
+        found = []
+        for number in range(documents):
+            text = create_document(project, kind=DocumentKind.BOARD, name=f"Bench {number}", by=ada.pk)
+            tickets = [issue_ticket(text, person_id=ada.pk)[0] for _ in range(clients + 1)]
+            found.append({"name": ids.show("doc", text.pk), "tickets": tickets})
+    return found
