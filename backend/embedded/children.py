@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,11 +40,9 @@ def start(
     plan: Plan, name: str, command: Command, *, dies_by: signal.Signals, port: int = 0
 ) -> subprocess.Popen[bytes]:
     """Start `command` as the part `name`; it gets `dies_by` when the calling THREAD ends: call from one that stays."""
-    account = command.account or Account(0, 0)
-    launcher = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(dies_by))]
     with open(plan.folder("logs") / f"{name}.log", "ab") as log:
         child = subprocess.Popen(
-            [*launcher, str(account.uid), str(account.gid), *command.argv],
+            bound(command.argv, dies_by=dies_by, account=command.account or Account(0, 0)),
             env=_environment(plan, name, command),
             cwd=command.cwd,
             stdin=subprocess.DEVNULL,
@@ -55,6 +53,12 @@ def start(
     record = {"pid": child.pid, "started": psutil.Process(child.pid).create_time(), "port": port}
     (plan.folder("run") / f"{name}.json").write_text(json.dumps(record))
     return child
+
+
+def bound(argv: Sequence[str], *, dies_by: signal.Signals, account: Account = Account(0, 0)) -> list[str]:
+    """What to start so that it becomes `argv` and gets `dies_by` when the thread that starts it ends."""
+    launcher = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(dies_by))]
+    return [*launcher, str(account.uid), str(account.gid), *argv]
 
 
 def _environment(plan: Plan, name: str, command: Command) -> dict[str, str]:

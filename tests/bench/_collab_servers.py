@@ -73,13 +73,8 @@ def apart(core: int, others: set[int]) -> Iterator[None]:
     """This process and what it starts leave the server's core, which is kept awake."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, others)
-    awake = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import os\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass",
-        ]
-    )
+    idling = "import os\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+    awake = subprocess.Popen(children.bound([sys.executable, "-c", idling], dies_by=signal.SIGKILL))
     psutil.Process(awake.pid).cpu_affinity([core])
     try:
         yield
@@ -93,7 +88,8 @@ def apart(core: int, others: set[int]) -> Iterator[None]:
 def started(
     command: Sequence[str], port: int, *, core: int, env: Mapping[str, str] | None = None
 ) -> Iterator[psutil.Process]:
-    child = subprocess.Popen(list(command), cwd=ROOT, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL)
+    mortal = children.bound(command, dies_by=signal.SIGKILL)  # with us: left behind it would take the core for ever
+    child = subprocess.Popen(mortal, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL)
     try:
         psutil.Process(child.pid).cpu_affinity([core])  # its threads and children come later, and inherit it
         until(lambda: plans.accepts(port))
