@@ -32,21 +32,24 @@ class Committer:
         """Raises: psycopg.Error. After an OperationalError nobody knows whether it was committed."""
         if self._connection is None:
             await self._connect()
-        pg = self._pg
         self._done, self._error = asyncio.get_running_loop().create_future(), None
+        try:
+            self._send(batch)
+            self._advance()
+            await self._done
+        except BaseException:  # also a cancellation: the answer would be taken for the next one's
+            await self.close()
+            raise
+        self._prepared = True
+
+    def _send(self, batch: Iterable[Insert]) -> None:
+        pg = self._pg
         if not self._prepared:
             for name, statement in self._statements.items():
                 pg.send_prepare(name, statement)
         for name, values in batch:
             pg.send_query_prepared(name, values, [pq.Format.BINARY] * len(values))
         pg.pipeline_sync()
-        self._advance()
-        try:
-            await self._done
-        except BaseException:  # also a cancellation: the answer would be taken for the next one's
-            await self.close()
-            raise
-        self._prepared = True
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -23,7 +23,8 @@ from collab.doors import credential_of, sign_in
 from collab.errors import ProtocolError, StaleEpoch, TooManyMessages, UpdateTooLarge
 from collab.hocuspocus import Multiplex
 from collab.hub import Hub, current, shut
-from collab.protocol import SyncStep2, SyncUpdate, decode
+from collab.outlet import FramedOutlet, failing_by
+from collab.protocol import decode
 
 log = structlog.get_logger()
 
@@ -38,26 +39,16 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 _Act: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None] | None]  # what takes longer is given back
 
 
-class SocketOutlet:
-    """The way to one client, until `ended` has the error that closes it, or the code by which the client left."""
+class SocketOutlet(FramedOutlet):
+    """Until `ended` has the error that closes the client's socket, or the code by which the client left."""
 
     def __init__(self, socket: DirectWebSocket) -> None:
-        self.socket = socket
-        self.sent_at = time.monotonic()
+        super().__init__(socket, _framed)
         self.ended: asyncio.Future[AppError | int] = asyncio.get_running_loop().create_future()
 
     def send(self, frame: bytes) -> None:
         if not self.ended.done():
-            self.socket.write(_framed(frame))
-            self.sent_at = time.monotonic()
-
-    @property
-    def is_full(self) -> bool:
-        return self.socket.is_full
-
-    @property
-    def unsent_bytes(self) -> int:
-        return self.socket.unsent_bytes
+            self.write(frame)
 
     def close(self, error: AppError) -> None:
         if not self.ended.done():
@@ -133,14 +124,8 @@ async def _serve(hub: Hub, scope: dict[str, Any], outlet: SocketOutlet) -> AppEr
         raise StaleEpoch
     document, seat = await hub.join(grant, outlet, wants_status=query.get("status") == ["1"])
 
-    def act(frame: bytes) -> Coroutine[Any, Any, None] | None:
-        message = decode(frame)
-        if isinstance(message, SyncUpdate | SyncStep2) and len(message.update) > settings.COLLAB_MAX_UPDATE_BYTES:
-            raise UpdateTooLarge
-        return document.receive(seat, message)
-
     document.ask(seat)
-    return await _stay(hub, outlet, act, lambda: document.leave(seat))
+    return await _stay(hub, outlet, lambda frame: document.receive(seat, decode(frame)), lambda: document.leave(seat))
 
 
 async def _serve_many(hub: Hub, scope: dict[str, Any], outlet: SocketOutlet) -> AppError | int:
@@ -174,14 +159,8 @@ class _Reader:
     def read(self, frame: bytes | None) -> None:
         if self._outlet.ended.done():
             return
-        try:
+        with failing_by(self._outlet.close):
             heavy = self._act(self._admitted(frame))
-        except AppError as exc:
-            self._outlet.close(exc)
-        except Exception:
-            log.exception("collab.message_failed")
-            self._outlet.close(AppError())
-        else:
             if heavy is not None:
                 self._outlet.socket.hold()
                 self._heavy = asyncio.create_task(self._await(heavy))
@@ -195,14 +174,8 @@ class _Reader:
         return frame
 
     async def _await(self, heavy: Coroutine[Any, Any, None]) -> None:
-        try:
+        with failing_by(self._outlet.close):
             await heavy
-        except AppError as exc:
-            self._outlet.close(exc)
-        except Exception:
-            log.exception("collab.message_failed")
-            self._outlet.close(AppError())
-        else:
             self._outlet.socket.release()
 
 

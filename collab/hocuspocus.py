@@ -15,32 +15,26 @@ client is answered by a step 2 and one step 1, whose answer is such a frame. Sou
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 from weakref import WeakValueDictionary
 
-import structlog
 from django.conf import settings
 
 from backend.core import ids
 from backend.core.errors import AppError, Forbidden, NotFound, NotSignedIn
 from backend.core.websocket import DirectWebSocket, Framing
 from collab.doors import credential_of, sign_in
-from collab.errors import AccessLost, ProtocolError, StaleEpoch, TooManyDocuments, UpdateTooLarge
+from collab.errors import AccessLost, ProtocolError, StaleEpoch, TooManyDocuments
 from collab.hub import Hub
 from collab.live import LiveDocument, Seat
+from collab.outlet import FramedOutlet, failing_by
 from collab.ports import Credential, Grant
 from collab.protocol import (
     AUTH,
-    AWARENESS,
-    QUERY_AWARENESS,
     STATUS,
-    SYNC,
     SyncStep1,
-    SyncStep2,
-    SyncUpdate,
     decode,
     read_bytes,
     read_uint,
@@ -48,32 +42,30 @@ from collab.protocol import (
     write_uint,
 )
 
-log = structlog.get_logger()
-
 SYNC_REPLY, STATELESS, CLOSE, PONG = 4, 5, 7, b"\x0a"
 TOKEN, REFUSED, WELCOME = 0, 1, 2
 SEPARATOR = "\0"
 TOKEN_PREFIX = "atl_"  # noqa: S105 - of an API token; any other is a ticket
 QUEUED_BYTES, QUEUED_FRAMES = 1024 * 1024, 1000  # of one socket, for documents whose sign-in has not ended
-MAX_STATELESS_BYTES = 64 * 1024
+MAX_KEY_BYTES, MAX_STATELESS_BYTES = 256, 64 * 1024
 # What ends one document and leaves the socket to the others.
 _OF_ONE_DOCUMENT = (Forbidden, NotFound, NotSignedIn, StaleEpoch)
 
 
-class Session:
+class Session(FramedOutlet):
     """One document on a socket: the outlet of its seat."""
 
-    def __init__(self, socket: "Multiplex", key: str) -> None:
-        self._socket, self.key = socket, key
+    def __init__(self, documents: "Multiplex", key: str) -> None:
+        super().__init__(documents.socket, _framing(key))
+        self._documents, self.key = documents, key
         name = key.partition(SEPARATOR)[0]
         self._name, _, self._epoch = name.partition("@")
-        self._framed = _framing(key)
         self._queue: deque[bytes] = deque()  # what came before the sign-in ended
         self._signing_in: asyncio.Task[None] | None = None
         self._seated: tuple[LiveDocument, Seat] | None = None
         self._is_ready = False  # seated, and all that was queued is done
+        self._has_left = False
         self._acknowledged = 0
-        self.sent_at = time.monotonic()
 
     # --- what the client sends
 
@@ -87,7 +79,7 @@ class Session:
         elif self._is_ready:
             return self._act(body)
         else:
-            self._socket.queue(self._queue, body)
+            self._documents.queue(self._queue, body)
         return None
 
     def _act(self, body: bytes) -> Coroutine[Any, Any, None] | None:
@@ -102,8 +94,6 @@ class Session:
             document.pass_on(seat, text)
             return None
         message = decode(b"\x00" + body[at:] if kind == SYNC_REPLY else body)
-        if isinstance(message, SyncUpdate | SyncStep2) and len(message.update) > settings.COLLAB_MAX_UPDATE_BYTES:
-            raise UpdateTooLarge
         heavy = document.receive(seat, message)
         if isinstance(message, SyncStep1) and kind != SYNC_REPLY:
             document.ask(seat)  # a step 1 may go before the step 2 that takes longer
@@ -120,24 +110,21 @@ class Session:
             self._signing_in = asyncio.create_task(self._sign_in(token))
 
     async def _sign_in(self, token: str) -> None:
-        try:
+        with failing_by(self.close):
             if self._seated is None:
                 await self._enter(token)
             else:
                 await self._show_newer(token, self._seated[1])
-        except AppError as exc:
-            self.close(exc)
-        except Exception:
-            log.exception("collab.sign_in_failed")
-            self.close(AppError())
 
     async def _enter(self, token: str) -> None:
-        hub = self._socket.hub
         grant = await self._granted(token)
-        self._seated = await hub.join(grant, self, wants_status=True, hears_stateless=True)
+        self._seated = await self._documents.hub.join(grant, self, wants_status=True, hears_stateless=True)
+        if self._has_left:  # asgiref may swallow a cancellation
+            self.leave()
+            return
         self._welcome(grant)
         while self._queue:
-            if (heavy := self._act(self._socket.unqueue(self._queue))) is not None:
+            if (heavy := self._act(self._documents.unqueue(self._queue))) is not None:
                 await heavy
         self._is_ready = True
 
@@ -150,64 +137,52 @@ class Session:
 
     async def _granted(self, token: str) -> Grant:
         kind: Literal["token", "ticket"] = "token" if token.startswith(TOKEN_PREFIX) else "ticket"
-        credential = Credential(kind, token) if token else credential_of(self._socket.scope)
-        grant = await sign_in(self._socket.hub, credential, ids.parse("doc", self._name))
+        credential = Credential(kind, token) if token else credential_of(self._documents.scope)
+        grant = await sign_in(self._documents.hub, credential, ids.parse("doc", self._name))
         if self._epoch not in ("", str(grant.epoch)):
             raise StaleEpoch
         return grant
 
     def _welcome(self, grant: Grant) -> None:
         scope = b"read-write" if grant.mode == "write" else b"readonly"
-        self._write(write_uint(AUTH) + write_uint(WELCOME) + write_bytes(scope))
+        self.write(write_uint(AUTH) + write_uint(WELCOME) + write_bytes(scope))
 
     # --- what it is sent
 
     def send(self, frame: bytes) -> None:
         """A frame of y-websocket's: most are the same here."""
         kind = frame[0]
-        if kind in (SYNC, AWARENESS, QUERY_AWARENESS):
-            self._write(frame)
-        elif kind == STATUS:
+        if kind == STATUS:
             saved, _ = read_uint(frame, 1)
             for _ in range(saved - self._acknowledged):
-                self._write(_SAVED)
+                self.write(_SAVED)
             self._acknowledged = saved
         elif kind == AUTH:
-            self._write(_NOT_SAVED)
+            self.write(_NOT_SAVED)
         else:
-            self._write(frame)
-
-    def _write(self, body: bytes) -> None:
-        self._socket.write(self._framed(body))
-        self.sent_at = time.monotonic()
-
-    @property
-    def is_full(self) -> bool:
-        return self._socket.is_full
-
-    @property
-    def unsent_bytes(self) -> int:
-        return self._socket.unsent_bytes
+            self.write(frame)
 
     def close(self, error: AppError) -> None:
         """End this document on the socket, or the socket where the error is no matter of the document."""
         if not isinstance(error, _OF_ONE_DOCUMENT):
-            self._socket.close(error)
+            self._documents.close(error)
         elif self._seated is None:
-            self._write(write_uint(AUTH) + write_uint(REFUSED) + write_bytes(error.code.encode()))
-            self._socket.forget(self)
+            self.write(write_uint(AUTH) + write_uint(REFUSED) + write_bytes(error.code.encode()))
+            self.leave()
+            self._documents.forget(self)
         else:
             self.end(error.code)
 
     def end(self, reason: str) -> None:
-        self._write(write_uint(CLOSE) + write_bytes(reason.encode()))
+        self.write(write_uint(CLOSE) + write_bytes(reason.encode()))
         self.leave()
-        self._socket.forget(self)
+        self._documents.forget(self)
 
     def leave(self) -> None:
+        self._has_left = True
         if self._signing_in is not None and self._signing_in is not asyncio.current_task():
             self._signing_in.cancel()
-        self._socket.unqueue_all(self._queue)
+        self._documents.unqueue_all(self._queue)
         if self._seated is not None:
             document, seat = self._seated
             document.leave(seat)
@@ -221,8 +196,7 @@ class Multiplex:
         self, hub: Hub, scope: dict[str, Any], socket: DirectWebSocket, close: Callable[[AppError], None]
     ) -> None:
         self.hub, self.scope, self.close = hub, scope, close
-        self._socket = socket
-        self.write = socket.write
+        self.socket = socket
         self._sessions: dict[str, Session] = {}
         self._queued_bytes = self._queued = 0
 
@@ -231,6 +205,8 @@ class Multiplex:
         if frame == PONG:
             return None
         key, at = read_bytes(frame, 0)
+        if len(key) > MAX_KEY_BYTES:
+            raise ProtocolError("The name of a document is too long.")
         session = self._sessions.get(name := _text(key))
         if session is None:
             if len(self._sessions) >= settings.COLLAB_DOCUMENTS_PER_SOCKET:
@@ -257,14 +233,6 @@ class Multiplex:
     def unqueue_all(self, queue: deque[bytes]) -> None:
         while queue:
             self.unqueue(queue)
-
-    @property
-    def is_full(self) -> bool:
-        return self._socket.is_full
-
-    @property
-    def unsent_bytes(self) -> int:
-        return self._socket.unsent_bytes
 
     def forget(self, session: Session) -> None:
         self._sessions.pop(session.key, None)

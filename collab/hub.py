@@ -45,6 +45,7 @@ class Limits:
 
     flush_window_s: float
     grant_refresh_s: float
+    max_update_bytes: int
     max_document_bytes: int
     backlog_bytes: int
     backlog_s: float
@@ -54,6 +55,7 @@ class Limits:
         return cls(
             flush_window_s=settings.COLLAB_FLUSH_WINDOW_MS / 1000,
             grant_refresh_s=settings.COLLAB_GRANT_REFRESH_S,
+            max_update_bytes=settings.COLLAB_MAX_UPDATE_BYTES,
             max_document_bytes=settings.COLLAB_MAX_DOCUMENT_BYTES,
             backlog_bytes=settings.COLLAB_BACKLOG_BYTES,
             backlog_s=settings.COLLAB_BACKLOG_S,
@@ -151,6 +153,7 @@ class Hub:
             self,
             window_s=self.limits.flush_window_s,
             max_backlog_bytes=self.limits.backlog_bytes,
+            max_update_bytes=self.limits.max_update_bytes,
             clock=time.monotonic,
         )
         document.epoch = grant.epoch

@@ -27,7 +27,7 @@ import structlog
 from backend.core import ids, metrics, trace
 from backend.core.errors import AppError
 from collab import peers
-from collab.errors import ProtocolError, RoomUnavailable, SlowConsumer
+from collab.errors import ProtocolError, RoomUnavailable, SlowConsumer, UpdateTooLarge
 from collab.heavy import Heavy, HeavyFailed
 from collab.journal import AWAY, Append, Row
 from collab.ports import Grant
@@ -96,7 +96,7 @@ class Seat:
     received: int = 0
     committed: int = 0
     read_no: int = 0  # of the reading that the grant is from: an older one may end later
-    refused: bool = False  # a data frame was refused: the count of committed frames must not pass it
+    refused: bool = False  # a data frame was, and not returned since: the count of committed ones must not pass it
     marks: deque[tuple[int, int]] = field(default_factory=deque)  # (flush, data frames received by then)
     behind: _Behind | None = None
 
@@ -148,6 +148,7 @@ class LiveDocument:
         *,
         window_s: float,
         max_backlog_bytes: int,
+        max_update_bytes: int,
         clock: Callable[[], float],
     ) -> None:
         self.document_id, self.workspace_id = document_id, workspace_id
@@ -159,7 +160,8 @@ class LiveDocument:
         self.empty_since = clock()
         self.rows_since_compaction = 0
         self._wire, self._clock = wire, clock
-        self._window_s, self._max_backlog_bytes = window_s, max_backlog_bytes
+        self._window_s = window_s
+        self._max_backlog_bytes, self._max_update_bytes = max_backlog_bytes, max_update_bytes
         self._entries: list[_Entry] = []
         self._flush_no = 1  # the flush that gathers now
         self._committed_no = 0
@@ -216,7 +218,7 @@ class LiveDocument:
     def _pass_on(self, sender: Seat | None, text: bytes) -> None:
         frame = b"\x05" + write_bytes(text)
         for seat in self.seats:
-            if seat.hears_stateless and seat is not sender:
+            if seat.hears_stateless and seat is not sender and not seat.outlet.is_full:
                 seat.outlet.send(frame)
 
     def leave(self, seat: Seat) -> None:
@@ -234,15 +236,17 @@ class LiveDocument:
         """
         match message:
             case SyncUpdate(update) | SyncStep2(update):
+                returned = isinstance(message, SyncStep2)
+                if len(update) > self._max_update_bytes:
+                    raise UpdateTooLarge
                 if len(update) > INLINE_BYTES:
-                    return self._take_heavy(seat, update, returned=isinstance(message, SyncStep2))
+                    return self._take_heavy(seat, update, returned=returned)
                 contents = read_update(update)
-                if isinstance(message, SyncStep2):
-                    self._take(seat, update, contents, returned=True)
-                elif unknown := self._unknown(contents):
+                if not returned and (unknown := self._unknown(contents)):
                     return self._ask_and_take(seat, update, contents, unknown)
-                else:
-                    self._take(seat, update, contents, returned=False)
+                self._take(seat, update, contents, returned=returned)
+            case SyncStep1() | QueryAwareness() if seat.outlet.is_full:
+                pass  # who reads nothing may not have more and more made ready; what waits ends in the newest state
             case SyncStep1(state_vector):
                 diff = self._room.diff(state_vector)
                 if diff.is_heavy:
@@ -294,15 +298,14 @@ class LiveDocument:
             return
         if self.overloaded:
             raise RoomUnavailable
-        claims: tuple[int, ...] = ()
-        if not returned:
-            if any(self._owners.get(client, person_id) != person_id for client in contents.structs):
-                self._refuse_foreign(seat, contents)
-                return
-            claims = tuple(client for client in contents.structs if client not in self._owners)
+        claims = () if returned else tuple(c for c in contents.structs if self._owners.get(c) != person_id)
+        if not self._owners.keys().isdisjoint(claims):
+            self._refuse_foreign(seat, contents)
+            return
+        if returned:
+            seat.refused = False  # all that was refused is in it
         news = self._room.apply(update, contents)
-        if claims:
-            self._owners.update(dict.fromkeys(claims, person_id))
+        self._owners.update(dict.fromkeys(claims, person_id))
         if news != EMPTY_UPDATE:
             self._gather(_Entry(news, seat, person_id, ours=True, claims=claims))
         elif self._unconfirmed and update != EMPTY_UPDATE:
@@ -330,6 +333,7 @@ class LiveDocument:
         if self._room.holds(contents):
             self._mark(seat)
             return
+        seat.refused = True
         metrics.COLLAB_REFUSALS.labels("foreign_client").inc()
         seat.outlet.send(encode(Denied("foreign-client")))
         self.ask(seat)
@@ -546,7 +550,7 @@ class LiveDocument:
         diff = self._room.diff(behind.state_vector)
         if diff.is_heavy:
             behind.catching_up = True
-            self._wire.spawn(self._catch_up_heavy(seat, behind, diff))
+            self._wire.spawn(self._catch_up_heavy(seat, behind, diff, self._room.state_vector()))
             return
         seat.behind = None
         for update in diff.updates():
@@ -555,9 +559,8 @@ class LiveDocument:
         if here.entries:
             seat.outlet.send(encode(here))
 
-    async def _catch_up_heavy(self, seat: Seat, behind: _Behind, diff: Diff) -> None:
-        """It stays behind by what comes meanwhile, which is little."""
-        now = self._room.state_vector()
+    async def _catch_up_heavy(self, seat: Seat, behind: _Behind, diff: Diff, then: bytes) -> None:
+        """`then`: the state vector to which the diff leads. The client stays behind by what came since: little."""
         try:
             first = await self._wire.heavy.cut(diff.first, behind.state_vector)
         except (HeavyFailed, AppError) as exc:
@@ -566,7 +569,7 @@ class LiveDocument:
             return
         for update in diff.updates(first):
             seat.outlet.send(encode(SyncUpdate(update)))
-        behind.state_vector, behind.catching_up = now, False
+        behind.state_vector, behind.catching_up = then, False
 
     # --- committing
 

@@ -161,6 +161,7 @@ class Peers:
         self._queue: deque[tuple[UUID, bytes]] = deque(maxlen=MAX_QUEUED)
         self._wake = asyncio.Event()
         self._alone: set[UUID] = set()
+        self._met: set[UUID] = set()  # documents of which somebody said hello while a message was on its way
         self._tasks: list[asyncio.Task[None]] = []
 
     def open(self) -> None:
@@ -214,6 +215,7 @@ class Peers:
             await self._wake.wait()
             self._wake.clear()
             batch, self._queue = self._queue, deque(maxlen=MAX_QUEUED)
+            self._met.clear()
             try:
                 async with asyncio.timeout(2):
                     pipeline = self._client.pipeline(transaction=False)
@@ -228,7 +230,7 @@ class Peers:
 
     def _count(self, batch: Iterable[tuple[UUID, bytes]], heard_by: list[int]) -> None:
         for (document_id, _), listeners in zip(batch, heard_by, strict=True):
-            if listeners > 1 or channel(document_id) not in self._documents:
+            if listeners > 1 or document_id in self._met or channel(document_id) not in self._documents:
                 self._alone.discard(document_id)
             else:
                 self._alone.add(document_id)
@@ -285,6 +287,7 @@ class Peers:
                 return
             if isinstance(decoded, Hello) and decoded.sender != self._listener.writer:
                 self._alone.discard(document_id)
+                self._met.add(document_id)
             self._listener.peer_message(document_id, decoded)
 
     def _hear_access(self, data: bytes) -> None:

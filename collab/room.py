@@ -221,9 +221,8 @@ def pack(parts: Sequence[bytes]) -> Packing:
     sound = list(parts)
     packed = _indexed(build(sound).get_update())
     if (packed.structs, packed.deletions) != (structs, deletions) and sound:
-        packed = _indexed(
-            build(merge_all(sound)).get_update()
-        )  # yrs forgets to look again at what waited, unless all comes at once
+        # yrs forgets to look again at what waited, unless all comes at once.
+        packed = _indexed(build(merge_all(sound)).get_update())
     left = [number for number, contents in enumerate(read) if not packed.holds(contents)]
     return Packing(packed, left)
 

@@ -18,6 +18,7 @@ EXTENSION = "atelier.direct"
 CONT, TEXT, BINARY = 0, 1, 2
 FIN, MASKED = 0x80, 0x80
 PROTOCOL_ERROR, NO_STATUS, TOO_LARGE = 1002, 1005, 1009
+KEPT_BYTES = 256 * 1024  # of the last frame: a whole document is seldom sent to many, and would be kept for long
 
 
 def frame(payload: bytes) -> bytes:
@@ -38,9 +39,12 @@ class Framing:
         self._last, self._framed = b"", frame(prefix)
 
     def __call__(self, payload: bytes) -> bytes:
-        if payload is not self._last:
-            self._last, self._framed = payload, frame(self._prefix + payload)
-        return self._framed
+        if payload is self._last:
+            return self._framed
+        framed = frame(self._prefix + payload)
+        if len(framed) <= KEPT_BYTES:
+            self._last, self._framed = payload, framed
+        return framed
 
 
 class _Told:
@@ -61,7 +65,8 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
         super().__init__(*args, **options)
         self.is_full = False
         self._receiver: Callable[[bytes | None], None] | None = None
-        self._rest = b""  # of what the network brought: the beginning of a frame
+        self._rest = bytearray()  # of what the network brought: the beginning of a frame
+        self._needed = 0  # bytes until it is worth looking at again
         self._parts: list[bytes] | None = None  # so far, of a message that comes in several frames
         self._parts_bytes = 0
         self._held = False
@@ -113,13 +118,15 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
     def hold(self) -> None:
         """Call the receiver with nothing more for now."""
         self._held = True
-        self.transport.pause_reading()
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def release(self) -> None:
         """Go on after `hold`."""
         self._held = False
-        self.transport.resume_reading()
-        self.data_received(b"")
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self.data_received(b"")
 
     # --- from the network
 
@@ -135,11 +142,15 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
                 self.transport.abort()  # a client must wait for the answer to its handshake
             return
         if self._rest:
-            data, self._rest = self._rest + data, b""
-        at = 0
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return  # so that a large frame in small pieces is not copied for each of them
+            data = bytes(self._rest)
+            self._rest.clear()
+        at = self._needed = 0
         while not self._held and (end := self._frame(data, at)) > at:
             at = end
-        self._rest = data[at:]
+        self._rest += data[at:]
 
     def _frame(self, data: bytes, at: int) -> int:
         """Act on the frame at `at`; where it ends, or `at` where it is not whole."""
@@ -159,6 +170,7 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
             return self._fail(data, TOO_LARGE)
         end = start + length
         if len(data) < end:
+            self._needed = end - at
             return at
         payload = apply_mask(data[start:end], data[head:start])
         if first == FIN | BINARY and self._parts is None:

@@ -20,6 +20,7 @@ from backend.embedded.plan import ROOT, free_port
 from backend.projects.models import Document
 from backend.projects.services import issue_ticket
 from backend.workspaces.models import Person
+from tests.collab.table import Table
 from tests.collab.ysocket import YSocket
 from tests.conftest import Stack
 
@@ -143,3 +144,8 @@ async def join(address: Callable[..., Awaitable[str]]) -> AsyncIterator[Callable
     yield enter
     for client in opened:
         await client.close()
+
+
+@pytest.fixture
+async def table() -> Table:
+    return Table()

@@ -1,7 +1,7 @@
 """The hub in this process, on the real PostgreSQL and Valkey: what time brings to open documents."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,8 +22,9 @@ from collab.hub import Hub
 from collab.ports import Grant
 from collab.protocol import Status, SyncUpdate
 from collab.room import build
-from tests.collab.test_live import Out
+from tests.collab.table import Out
 from tests.conftest import Stack, Studio
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -54,12 +55,6 @@ def _updates(count: int) -> list[bytes]:
     return updates
 
 
-async def _until(test: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not test():  # noqa: ASYNC110 - what is waited for lies in the database
-            await asyncio.sleep(0.05)
-
-
 async def _write(hub: Hub, grant: Grant, count: int) -> None:
     """Join, write `count` updates, each in a flush of its own, wait until all are saved, and leave."""
     out = Out()
@@ -67,7 +62,7 @@ async def _write(hub: Hub, grant: Grant, count: int) -> None:
     for update in _updates(count):
         document.receive(seat, SyncUpdate(update))
         document.flush()
-    await _until(lambda: out.messages(Status)[-1:] == [Status(count)])
+    await until(lambda: out.messages(Status)[-1:] == [Status(count)])
     document.leave(seat)
 
 
@@ -80,8 +75,8 @@ def _rows(grant: Grant) -> int:
 async def test_an_idle_document_is_unloaded_and_compacted(hub: Hub, grant: Grant) -> None:
     """Its memory is given back; who comes later finds it whole."""
     await _write(hub, grant, 60)
-    await _until(lambda: not hub._documents)
-    await _until(lambda: _rows(grant) == 0)
+    await until(lambda: not hub._documents)
+    await until(lambda: _rows(grant) == 0)
     document, _ = await hub.join(grant, Out(), wants_status=False)
     assert document.room is not None
     copy: pycrdt.Doc[Any] = build(document.room.snapshot())
@@ -95,7 +90,7 @@ async def test_a_long_journal_is_compacted_while_people_write(
     monkeypatch.setattr(hubs, "COMPACT_ROWS", 20)
     _, _ = await hub.join(grant, Out(), wants_status=False)
     await _write(hub, grant, 40)
-    await _until(lambda: _rows(grant) < 20)
+    await until(lambda: _rows(grant) < 20)
 
 
 async def test_an_older_reading_that_ends_later_changes_nothing(
@@ -116,7 +111,7 @@ async def test_an_older_reading_that_ends_later_changes_nothing(
     late = asyncio.create_task(hub._refresh([seat.grant]))
     await was_read.wait()
     await asyncio.to_thread(_make_viewer, studio)
-    await _until(lambda: seat.grant.mode == "read")
+    await until(lambda: seat.grant.mode == "read")
     go_on.set()
     await late
     assert seat.grant.mode == "read"
@@ -132,7 +127,7 @@ async def test_an_expired_grant_is_closed(hub: Hub, grant: Grant) -> None:
     """A right with an end holds until then."""
     out = Out()
     await hub.join(replace(grant, until=datetime.now(UTC) + timedelta(seconds=0.3)), out, wants_status=False)
-    await _until(lambda: isinstance(out.closed, AccessLost))
+    await until(lambda: isinstance(out.closed, AccessLost))
 
 
 async def test_a_newer_epoch_closes_the_old_room(hub: Hub, grant: Grant) -> None:

@@ -1,150 +1,23 @@
 """One open document: what a flush sends, and what is told as saved, with a wire that the test holds in its hands."""
 
 import asyncio
-import time
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-from uuid import UUID
 
 import pycrdt
 import pytest
 
 from backend.core import ids
-from backend.core.errors import AppError
 from collab import live, peers
-from collab.errors import ProtocolError, RoomUnavailable, SlowConsumer
-from collab.heavy import Heavy
-from collab.journal import Append
-from collab.live import LiveDocument, Seat
-from collab.ports import Grant, Mode
+from collab.errors import ProtocolError, RoomUnavailable
 from collab.protocol import (
     KEEP_ALIVE,
-    Denied,
-    Message,
     Status,
     SyncStep1,
     SyncStep2,
     SyncUpdate,
-    decode,
     read_state_vector,
 )
 from collab.room import INLINE_BYTES, Room
-
-WINDOW_S = 0.03
-
-
-@dataclass
-class Out:
-    """What one client was sent."""
-
-    frames: list[bytes] = field(default_factory=list)
-    closed: AppError | None = None
-    sent_at: float = 0.0
-    is_full: bool = False
-    unsent_bytes: int = 0
-
-    def send(self, frame: bytes) -> None:
-        self.frames.append(frame)
-
-    def close(self, error: AppError) -> None:
-        self.closed = error
-
-    def messages(self, kind: type) -> list[Any]:
-        return [m for m in map(decode, self.frames) if isinstance(m, kind)]
-
-
-@dataclass
-class HeldWire:
-    """A journal that commits when the test says so, and a broker that only notes."""
-
-    writer: UUID = field(default_factory=ids.new_id)
-    appends: list[Append] = field(default_factory=list)
-    published: list[peers.PeerMessage] = field(default_factory=list)
-    known: list[tuple[UUID, int]] = field(default_factory=list)
-    heavy: Heavy = field(default_factory=Heavy)
-    spawned: list[Coroutine[Any, Any, None]] = field(default_factory=list)
-    known_owners: dict[int, UUID | None] = field(default_factory=dict)
-    seq: int = 0
-
-    def next_seq(self) -> int:
-        self.seq += 1
-        return self.seq
-
-    def heard(self, writer: UUID, seq: int) -> None:
-        self.known.append((writer, seq))
-
-    def append(self, append: Append) -> None:
-        self.appends.append(append)
-
-    async def owners(self, document_id: UUID, client_ids: Sequence[int]) -> dict[int, UUID | None]:
-        return {client: person for client, person in self.known_owners.items() if client in client_ids}
-
-    def publish(self, document_id: UUID, message: peers.PeerMessage) -> None:
-        self.published.append(message)
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self.spawned.append(work)
-
-    def commit(self, saved: bool = True) -> None:
-        appends, self.appends = self.appends, []
-        for append in appends:
-            append.done(saved)
-
-    def told(self, kind: type) -> list[Any]:
-        return [m for m in self.published if isinstance(m, kind)]
-
-
-class Table:
-    """A document with its wire, and people who sit down at it."""
-
-    def __init__(self, max_backlog_bytes: int = 10_000) -> None:
-        self.wire = HeldWire()
-        self.now = time.monotonic()
-        self.document = LiveDocument(
-            ids.new_id(), ids.new_id(), self.wire, window_s=WINDOW_S, max_backlog_bytes=max_backlog_bytes,
-            clock=lambda: self.now,
-        )  # fmt: skip
-        self.document.loaded(Room())
-        self.doc: pycrdt.Doc[Any] = pycrdt.Doc()
-        self._updates: list[bytes] = []
-        self.doc.observe(lambda event: self._updates.append(event.update))
-
-    def sit(self, mode: Mode = "write", *, status: bool = True) -> tuple[Seat, Out]:
-        grant = Grant(
-            ids.new_id(), "Ada", "#000000", self.document.workspace_id, self.document.document_id, 1, mode, None
-        )
-        out = Out()
-        seat = Seat(grant, out, status)
-        self.document.join(seat)
-        return seat, out
-
-    def edit(self) -> SyncUpdate:
-        """The next change of a document that grows."""
-        self.doc.get("elements", type=pycrdt.Map)[ids.new_id().hex] = 1
-        return SyncUpdate(self._updates[-1])
-
-    def last(self) -> bytes:
-        return self._updates[-1]
-
-    def say(self, seat: Seat, message: Message) -> None:
-        if (work := self.document.receive(seat, message)) is not None:
-            with pytest.raises(StopIteration):  # the wire answers at once
-                work.send(None)
-
-
-def _edit() -> SyncUpdate:
-    """A change by a client id that nobody has seen."""
-    doc: pycrdt.Doc[Any] = pycrdt.Doc()
-    updates: list[bytes] = []
-    doc.observe(lambda event: updates.append(event.update))
-    doc.get("elements", type=pycrdt.Map)[ids.new_id().hex] = 1
-    return SyncUpdate(updates[-1])
-
-
-@pytest.fixture
-async def table() -> Table:
-    return Table()
+from tests.collab.table import Table, edit_of_a_stranger
 
 
 async def test_a_lone_edit_leaves_at_once_and_not_to_its_sender(table: Table) -> None:
@@ -163,7 +36,7 @@ async def test_a_lone_edit_leaves_at_once_and_not_to_its_sender(table: Table) ->
 async def test_edits_of_one_moment_leave_as_one_update(table: Table) -> None:
     """Merged in one frame for all; one row for each author."""
     (ada, _), (bo, _), (_, out) = table.sit(), table.sit(), table.sit()
-    edits = [_edit() for _ in range(4)]
+    edits = [edit_of_a_stranger() for _ in range(4)]
     for seat, edit in zip((ada, bo, ada, bo), edits, strict=True):
         table.say(seat, edit)
     await asyncio.sleep(0)
@@ -376,98 +249,3 @@ async def test_a_quiet_connection_is_kept_alive(table: Table) -> None:
     table.now += live.KEEP_ALIVE_S + 1
     table.document.tick()
     assert out.frames[-1] == KEEP_ALIVE
-
-
-async def test_a_slow_client_is_sent_no_more_and_then_what_it_missed(table: Table) -> None:
-    ada, _ = table.sit()
-    _, slow = table.sit()
-    held = Room()
-    for full in (False, True, True, False, False):
-        slow.is_full = full
-        table.say(ada, table.edit())
-        table.document.flush()
-    assert len(slow.messages(SyncUpdate)) == 1
-    table.document.tick()
-    table.say(ada, table.edit())
-    table.document.flush()
-    for message in slow.messages(SyncUpdate):
-        held.apply(message.update)
-    assert held.state_vector() == table.document.room.state_vector()  # type: ignore[union-attr]
-
-
-async def test_what_had_not_left_when_a_client_fell_behind_is_not_forgotten(table: Table) -> None:
-    """The room holds an update before it is sent, and another that has yet to leave."""
-    ada, _ = table.sit()
-    _, slow = table.sit()
-    slow.is_full = True
-    table.say(ada, table.edit())
-    table.say(ada, table.edit())
-    table.document.flush()
-    slow.is_full = False
-    table.document.tick()
-    held = Room()
-    for message in slow.messages(SyncUpdate):
-        held.apply(message.update)
-    assert held.state_vector() == table.document.room.state_vector()  # type: ignore[union-attr]
-
-
-async def test_a_client_that_reads_nothing_is_let_go_and_one_that_reads_stays(table: Table) -> None:
-    ada, _ = table.sit()
-    _, reads = table.sit()
-    _, hangs = table.sit()
-    for out in (reads, hangs):
-        out.is_full, out.unsent_bytes = True, 1000
-    table.say(ada, table.edit())
-    table.document.flush()
-    for _ in range(int(live.SLOW_S) + 2):
-        table.now += 1.0
-        reads.unsent_bytes -= 1
-        table.document.tick()
-    assert isinstance(hangs.closed, SlowConsumer)
-    assert reads.closed is None
-
-
-async def test_a_client_id_is_whose_first_change_it_was(table: Table) -> None:
-    """That is journalled with the change; another's change under it is refused, and the other is asked what it has."""
-    (ada, _), (bo, bo_out) = table.sit(), table.sit()
-    table.say(ada, table.edit())
-    table.document.flush()
-    (append,) = table.wire.appends
-    assert [(row.person_id, row.claims) for row in append.rows] == [(ada.grant.person_id, (table.doc.client_id,))]
-    before = table.document.room.state_vector()  # type: ignore[union-attr]
-    table.say(bo, table.edit())
-    table.document.flush()
-    assert table.document.room.state_vector() == before  # type: ignore[union-attr]
-    assert bo_out.messages(Denied) == [Denied("foreign-client")]
-    assert bo_out.messages(SyncStep1) == [SyncStep1(before)]
-
-
-async def test_what_others_made_may_be_returned(table: Table) -> None:
-    """In answer to a step 1, by one who outlived them; it makes nothing theirs who returned it."""
-    (ada, _), (bo, bo_out) = table.sit(), table.sit()
-    table.say(ada, table.edit())
-    lost = table.edit()
-    table.say(bo, SyncStep2(lost.update))
-    table.document.flush()
-    table.wire.commit()
-    assert bo_out.messages(Status) == [Status(1)]
-    unseen = _edit()
-    table.say(bo, SyncStep2(unseen.update))
-    table.document.flush()
-    assert [row.claims for append in table.wire.appends for row in append.rows] == [()]
-
-
-async def test_the_journal_is_asked_whose_a_known_client_id_is(table: Table) -> None:
-    """Where the document was loaded, and when nothing is known it is whose change comes first."""
-    (ada, ada_out), (bo, bo_out) = table.sit(), table.sit()
-    table.document.take_committed(table.edit().update)
-    table.wire.known_owners[table.doc.client_id] = ada.grant.person_id
-    table.say(bo, table.edit())
-    assert bo_out.messages(Denied) == [Denied("foreign-client")]
-    table.say(bo, SyncStep2(table.last()))
-    table.say(ada, table.edit())
-    assert ada_out.messages(Denied) == []
-    stranger = _edit()
-    table.document.take_committed(stranger.update)
-    table.say(bo, stranger)
-    assert len(bo_out.messages(Denied)) == 1

@@ -1,7 +1,6 @@
 """What processes tell each other reads back as it was written."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -15,6 +14,7 @@ from collab import peers
 from collab.errors import ProtocolError
 from collab.protocol import Presence
 from tests.conftest import Stack
+from tests.waiting import until
 
 uuids = st.uuids().filter(lambda value: value.int != 0)
 counts = st.integers(0, 2**53 - 1)
@@ -58,14 +58,6 @@ def test_an_unknown_kind_is_refused() -> None:
     """A newer process may say more than this one knows."""
     with pytest.raises(ProtocolError):
         peers.decode(b"\x63" + bytes(40))
-
-
-async def until(test: Callable[[], object]) -> None:
-    for _ in range(500):
-        if test():
-            return
-        await asyncio.sleep(0.01)
-    raise TimeoutError
 
 
 @dataclass

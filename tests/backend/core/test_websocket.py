@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from backend.core.websocket import EXTENSION, DirectWebSocket, Framing, frame
 from backend.embedded.plan import HOST, free_port
+from tests.waiting import until
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 MAX_BYTES = 100_000
@@ -90,14 +91,6 @@ class Connection:
             opcode, payload = await self.frame()
             if opcode == CLOSE:
                 return int.from_bytes(payload[:2])
-
-
-async def until(test: Callable[[], object]) -> None:
-    for _ in range(1000):
-        if test():
-            return
-        await asyncio.sleep(0.01)
-    raise TimeoutError
 
 
 @asynccontextmanager
@@ -206,6 +199,28 @@ async def test_a_text_is_told_as_none_and_a_close_is_answered() -> None:
         assert await connection.close_code() == 4001
         await until(lambda: echo.ends)
     assert (echo.heard, echo.ends) == ([None], [4001])
+
+
+async def test_a_large_message_in_small_pieces_costs_no_more_than_its_bytes() -> None:
+    """Nothing is read again for each piece."""
+    echo, payload = Echo(), bytes(MAX_BYTES)
+    async with served(echo) as port, connected(port) as connection, asyncio.timeout(20):
+        await until(lambda: echo.sockets)
+        reads, read = 0, echo.sockets[0]._frame
+
+        def counted(data: bytes, at: int) -> int:
+            nonlocal reads
+            reads += 1
+            return read(data, at)
+
+        echo.sockets[0]._frame = counted  # type: ignore[method-assign]  # to count
+        data = masked(BINARY, payload)
+        for at in range(0, len(data), 500):
+            connection.writer.write(data[at : at + 500])
+            await connection.writer.drain()
+            await asyncio.sleep(0)
+        assert await connection.messages(1) == [payload]
+    assert reads < 5
 
 
 async def test_held_it_reads_nothing_and_released_it_goes_on() -> None:
