@@ -80,6 +80,7 @@ def _uint(data: bytes, at: int, most: int = MAX_CLIENT) -> tuple[int, int]:
 
 def _read_structs(data: bytes) -> tuple[dict[int, Ranges], int]:
     found: dict[int, Ranges] = {}
+    gaps = []  # clients of whom it holds nothing else
     clients, at = _uint(data, 0)
     for _ in range(clients):
         count, at = _uint(data, at)
@@ -108,6 +109,10 @@ def _read_structs(data: bytes) -> tuple[dict[int, Ranges], int]:
             clock += length
         if clock > start:
             ranges.append((start, clock))
+        if not ranges:
+            gaps.append(client)
+    for client in gaps:
+        del found[client]
     return found, at
 
 

@@ -5,6 +5,7 @@ from collab.protocol import (
     Status,
     SyncStep1,
     SyncStep2,
+    SyncUpdate,
 )
 from tests.collab.table import Table, edit_of_a_stranger
 
@@ -68,3 +69,19 @@ async def test_what_was_refused_is_told_as_saved_when_it_was_returned(table: Tab
     table.document.flush()
     table.wire.commit()
     assert bo_out.messages(Status) == [Status(3)]
+
+
+async def test_a_gap_claims_nothing(table: Table) -> None:
+    """A Skip under an id, and nothing else there: the id stays nobody's, and a slow client's account of it is sound."""
+    (ada, _), (_, slow) = table.sit(), table.sit()
+    edit = edit_of_a_stranger()
+    clients, rest = edit.update[:1], edit.update[1:]
+    assert clients == b"\x01"
+    slow.is_full = True
+    table.say(ada, SyncUpdate(b"\x02" + rest[:-1] + b"\x01\x09\x00\x0a\x05" + rest[-1:]))
+    table.document.flush()
+    (append,) = table.wire.appends
+    assert 9 not in append.rows[0].claims
+    slow.is_full = False
+    table.document.tick()
+    assert slow.state_vector() == table.state_vector

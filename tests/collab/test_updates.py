@@ -161,3 +161,10 @@ def test_it_is_as_long_as_the_library_says(update: bytes, length: int) -> None:
     """A subdocument and a format included."""
     assert read_update(update).structs == {1: [(0, length)]}
     assert read_state_vector(pycrdt.get_state(update)) == {1: length}
+
+
+def test_who_has_gaps_alone_is_not_in_it() -> None:
+    """A Skip holds no id: nobody may claim a client id by it."""
+    gap = b"\x01\x01\x09\x00\x0a\x05" + b"\x00"  # one client (9), one struct: a Skip of five
+    assert read_update(gap).structs == {}
+    pycrdt.merge_updates(gap, EMPTY_UPDATE)
