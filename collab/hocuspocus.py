@@ -61,6 +61,7 @@ class Session(FramedOutlet):
         name = key.partition(SEPARATOR)[0]
         self._name, _, self._epoch = name.partition("@")
         self._queue: deque[bytes] = deque()  # what came before the sign-in ended
+        self._token: str | None = None  # shown, and not looked at yet
         self._signing_in: asyncio.Task[None] | None = None
         self._seated: tuple[LiveDocument, Seat] | None = None
         self._is_ready = False  # seated, and all that was queued is done
@@ -105,16 +106,19 @@ class Session(FramedOutlet):
         kind, at = read_uint(body, at)
         if kind != TOKEN:
             raise ProtocolError("Only the server says this.")
-        token = _text(read_bytes(body, at)[0])
+        self._token = _text(read_bytes(body, at)[0])
         if self._signing_in is None or self._signing_in.done():
-            self._signing_in = asyncio.create_task(self._sign_in(token))
+            self._signing_in = asyncio.create_task(self._sign_in())
 
-    async def _sign_in(self, token: str) -> None:
+    async def _sign_in(self) -> None:
+        """With the token shown last; one that comes while another is looked at is looked at next."""
         with failing_by(self.close):
-            if self._seated is None:
-                await self._enter(token)
-            else:
-                await self._show_newer(token, self._seated[1])
+            while (token := self._token) is not None and not self._has_left:
+                self._token = None
+                if self._seated is None:
+                    await self._enter(token)
+                else:
+                    await self._show_newer(token, self._seated[1])
 
     async def _enter(self, token: str) -> None:
         grant = await self._granted(token)

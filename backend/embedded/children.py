@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from backend.embedded.plan import Plan
+from backend.embedded.plan import Plan, write_at_once
 
 LAUNCH = Path(__file__).with_name("launch.py")
 LOG_BYTES = 20 * 1024 * 1024  # of one part; then it is moved aside, and the one before it is dropped
@@ -51,7 +53,7 @@ def start(
             start_new_session=True,  # Ctrl-C in the terminal is for the supervisor alone, which stops all in order
         )
     record = {"pid": child.pid, "started": psutil.Process(child.pid).create_time(), "port": port}
-    (plan.folder("run") / f"{name}.json").write_text(json.dumps(record))
+    write_at_once(plan.folder("run") / f"{name}.json", json.dumps(record))
     return child
 
 
@@ -94,12 +96,11 @@ def forget(plan: Plan, name: str) -> None:
 
 def running(var: Path) -> Iterator[tuple[str, psutil.Process, int]]:
     """Name, process and port of each part on record that lives."""
-    for path in sorted((var / "run").glob("*.json")):
-        record = json.loads(path.read_text())
+    for name, record in _records(var):
         if psutil.pid_exists(record["pid"]):
             process = psutil.Process(record["pid"])
             if abs(process.create_time() - record["started"]) < 1:
-                yield path.stem, process, record["port"]
+                yield name, process, record["port"]
 
 
 def left_over(var: Path) -> Iterator[tuple[str, psutil.Process]]:
@@ -107,10 +108,7 @@ def left_over(var: Path) -> Iterator[tuple[str, psutil.Process]]:
 
     A process that shows neither is not ours, whatever its pid or command says.
     """
-    records = {}
-    for path in (var / "run").glob("*.json"):
-        record = json.loads(path.read_text())
-        records[record["pid"]] = (path.stem, record["started"])
+    records = {record["pid"]: (name, record["started"]) for name, record in _records(var)}
     for process in psutil.process_iter():
         name, started = records.get(process.pid, ("", 0.0))
         try:
@@ -191,3 +189,10 @@ def run_quietly(plan: Plan, name: str, command: Command, *, stopping: threading.
             except subprocess.TimeoutExpired:
                 if stopping.is_set():
                     child.kill()
+
+
+def _records(var: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and record of each part; one that was dropped meanwhile, or that a machine's crash left empty, is none."""
+    for path in sorted((var / "run").glob("*.json")):
+        with suppress(FileNotFoundError, json.JSONDecodeError):
+            yield path.stem, json.loads(path.read_text())

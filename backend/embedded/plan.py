@@ -80,7 +80,7 @@ class Plan:
 
     def write_settings(self) -> None:
         text = "".join(f"{key}={value}\n" for key, value in self.settings().items())
-        _write_private(self.var / "embedded.env", "# Written by backend.embedded at each start.\n" + text)
+        write_at_once(self.var / "embedded.env", "# Written by backend.embedded at each start.\n" + text)
 
 
 def load(var: Path, *, web_port: int | None, demo: bool, url: str = "") -> Plan:
@@ -96,7 +96,7 @@ def load(var: Path, *, web_port: int | None, demo: bool, url: str = "") -> Plan:
         if name not in ports:
             ports[name] = free_port(taken=set(ports.values()))
     passwords = {name: kept["passwords"].get(name) or secrets.token_urlsafe(24) for name in PASSWORDS}
-    _write_private(state, json.dumps({"ports": ports, "passwords": passwords}, indent=1))
+    write_at_once(state, json.dumps({"ports": ports, "passwords": passwords}, indent=1))
     if web_port is not None:
         ports = {**ports, "web": web_port}
     return Plan(
@@ -115,7 +115,7 @@ def replace_taken_ports(var: Path) -> None:
         return
     kept = json.loads(state.read_text())
     kept["ports"] = {name: port for name, port in kept["ports"].items() if is_free(port)}
-    _write_private(state, json.dumps(kept, indent=1))
+    write_at_once(state, json.dumps(kept, indent=1))
 
 
 def is_free(port: int) -> bool:
@@ -170,8 +170,8 @@ def held(var: Path) -> Iterator[None]:
         yield
 
 
-def _write_private(path: Path, text: str) -> None:
-    """Replace `path` at once, readable by its owner alone, for it holds passwords."""
+def write_at_once(path: Path, text: str) -> None:
+    """Replace `path`, so that a reader sees all of it or nothing; readable by its owner alone."""
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
     with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

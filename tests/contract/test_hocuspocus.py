@@ -155,6 +155,15 @@ def test_a_newer_token_is_taken(opened: Open, version: int, studio: Studio, tick
 
 
 @BOTH
+def test_a_token_counts_while_another_is_looked_at(opened: Open, version: int, studio: Studio, ticket: Ticket) -> None:
+    ada = opened(version, studio.ada)
+    tokens = [ticket(studio.board, studio.ada), ticket(studio.board, studio.bo)]
+    for token in tokens:
+        ada("token", token=token)
+    assert ada("untilClosed") == ["access_lost"]
+
+
+@BOTH
 def test_who_may_only_read_is_told_and_changes_nothing(opened: Open, version: int, studio: Studio) -> None:
     """The scope comes with the welcome; what is written all the same is never counted as saved."""
     with tenancy.acting(person_id=studio.ada.id, workspace_id=studio.workspace.id):

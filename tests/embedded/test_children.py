@@ -74,6 +74,13 @@ def test_a_stranger_with_a_recorded_number_is_left_alone(plan: Plan) -> None:
     stranger.wait()
 
 
+def test_a_record_that_a_crash_left_empty_is_none(plan: Plan) -> None:
+    """Neither the next start nor `status` stumbles over it."""
+    (plan.folder("run") / "toy.json").touch()
+    assert list(children.running(plan.var)) == []
+    assert children.clear_left_over(plan.var, stops={}) == []
+
+
 def test_another_var_is_left_alone(plan: Plan, tmp_path: Path) -> None:
     """Two stacks on one machine don't end each other's processes."""
     child = children.start(plan, "toy", SLEEP, dies_by=signal.SIGKILL)
