@@ -28,7 +28,7 @@ from backend.core.websocket import DirectWebSocket, Framing
 from collab.doors import credential_of, sign_in
 from collab.errors import AccessLost, ProtocolError, StaleEpoch, TooManyDocuments
 from collab.hub import Hub
-from collab.live import LiveDocument, Seat
+from collab.live import LiveDocument
 from collab.outlet import FramedOutlet, failing_by
 from collab.ports import Credential, Grant
 from collab.protocol import (
@@ -41,6 +41,7 @@ from collab.protocol import (
     write_bytes,
     write_uint,
 )
+from collab.seats import Seat
 
 SYNC_REPLY, STATELESS, CLOSE, PONG = 4, 5, 7, b"\x0a"
 TOKEN, REFUSED, WELCOME = 0, 1, 2

@@ -23,10 +23,11 @@ from collab import bridge
 from collab.errors import AccessLost, MalformedUpdate, RoomUnavailable, ShuttingDown, StaleEpoch
 from collab.heavy import Heavy, HeavyFailed
 from collab.journal import AWAY, Append, Journal, News
-from collab.live import LiveDocument, Outlet, Seat
+from collab.live import LiveDocument
 from collab.peers import PeerMessage, Peers
 from collab.ports import Grant, Origin
 from collab.room import INLINE_BYTES, Room
+from collab.seats import Outlet, Seat
 
 log = structlog.get_logger()
 _Whose: TypeAlias = tuple[UUID, Origin | None, datetime | None]

@@ -3,116 +3,47 @@
 An update is applied when it arrives and waits for the flush: at once when the last one is long enough ago, else at the
 end of the window. A flush is one merged update: one frame to every socket (not to a lone sender), one append to the
 journal, one message to the other processes. Presence leaves with it, the latest state of each.
-
-An acknowledgement counts frames. Each data frame is tied to the flush that holds it (or, when it brought nothing new,
-to all that came before it); a commit acknowledges the frames of its flush. Frames of others' flushes that are not yet
-known to be committed are journalled again when a client vouches for them, or after HEAL_S.
-
-Long, because clients, other processes and commits all change the one state of a document: split, each part would reach
-into the others.
 """
-
-from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
 
-from backend.core import ids, metrics, trace
+from backend.core import metrics, trace
 from backend.core.errors import AppError
 from collab import peers
-from collab.errors import ProtocolError, RoomUnavailable, SlowConsumer, UpdateTooLarge
-from collab.heavy import Heavy, HeavyFailed
+from collab.errors import ProtocolError, RoomUnavailable, UpdateTooLarge
+from collab.heavy import HeavyFailed
 from collab.journal import AWAY, Append, Row
-from collab.ports import Grant
-from collab.presence import Presences, User
+from collab.owners import Owners
+from collab.presence import Presences
 from collab.protocol import (
     EMPTY_UPDATE,
     KEEP_ALIVE,
     Awareness,
-    Denied,
     Message,
     QueryAwareness,
-    Status,
     SyncStep1,
     SyncStep2,
     SyncUpdate,
     encode,
     write_bytes,
 )
+from collab.reconciler import Reconciler, Unconfirmed
 from collab.room import INLINE_BYTES, Diff, Room, merge
+from collab.seats import Seat
+from collab.slow import SlowClients
 from collab.updates import Contents, read_update
+from collab.wire import Wire
 
 log = structlog.get_logger()
 
-HEAL_S = 3.0  # an update of another process that is not committed by then is journalled by us
 KEEP_ALIVE_S = 20.0  # a stock client hangs up after 30 s of silence
-HELLO_S = 4.0  # how often a room that changed asks the others for what it lacks
-SLOW_S = 20.0  # a client that has much to read and reads nothing for so long is let go
-
-
-class Outlet(Protocol):
-    """The way to one client. Neither call blocks."""
-
-    @property
-    def sent_at(self) -> float: ...  # when a frame was last written, by the monotonic clock
-    @property
-    def is_full(self) -> bool: ...  # so much waits to be read by the client that no more should be sent
-    @property
-    def unsent_bytes(self) -> int: ...
-    def send(self, frame: bytes) -> None: ...
-    def close(self, error: AppError) -> None: ...
-
-
-class Wire(Protocol):
-    """What a document needs of the process around it."""
-
-    heavy: Heavy
-
-    @property
-    def writer(self) -> UUID: ...
-    def next_seq(self) -> int: ...
-    def heard(self, writer: UUID, seq: int) -> None: ...
-    def append(self, append: Append) -> None: ...
-    async def owners(self, document_id: UUID, client_ids: Sequence[int]) -> dict[int, UUID | None]: ...
-    def publish(self, document_id: UUID, message: peers.PeerMessage) -> None: ...
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
-
-
-@dataclass(slots=True, eq=False)
-class Seat:
-    """One socket on a document."""
-
-    grant: Grant
-    outlet: Outlet
-    wants_status: bool = False
-    hears_stateless: bool = False
-    received: int = 0
-    committed: int = 0
-    read_no: int = 0  # of the reading that the grant is from: an older one may end later
-    refused: bool = False  # a data frame was, and not returned since: the count of committed ones must not pass it
-    marks: deque[tuple[int, int]] = field(default_factory=deque)  # (flush, data frames received by then)
-    behind: _Behind | None = None
-
-    @property
-    def user(self) -> User:
-        return User(ids.show("per", self.grant.person_id), self.grant.name, self.grant.colour)
-
-
-@dataclass(slots=True)
-class _Behind:
-    """A client that reads slower than the document changes: what it was sent so far, and whether it reads at all."""
-
-    state_vector: bytes
-    unsent_bytes: int  # when it was looked at last
-    since: float  # the last time that it had read something
-    catching_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +53,6 @@ class _Entry:
     person_id: UUID | None
     ours: bool  # journal it and tell the others
     claims: tuple[int, ...] = ()  # Yjs client ids that are the person's from now on
-
-
-@dataclass(slots=True)
-class _Unconfirmed:
-    update: bytes
-    person_id: UUID | None
-    heard_at: float
-
-
-def _bring(seat: Seat, updates: list[bytes]) -> None:
-    """The answer to a step 1: a stock client is in sync when the step 2 comes, so that goes last."""
-    *first, last = updates
-    for update in first:
-        seat.outlet.send(encode(SyncUpdate(update)))
-    seat.outlet.send(encode(SyncStep2(last)))
 
 
 class LiveDocument:
@@ -169,13 +85,12 @@ class LiveDocument:
         self._backlog_bytes = 0
         self._ours_wait = False  # some of the entries are ours
         self._ours_since = 0.0  # when the first of those came
-        self._owners: dict[int, UUID | None] = {}  # whose the Yjs client ids are, as far as was asked
+        self._owners = Owners()
+        self._slow = SlowClients(wire.heavy, wire.spawn, self._greet)
+        self._reconciler = Reconciler(document_id, wire)
         self._deferred: list[bytes] = []  # committed updates that were read while the document was loading
-        self._unconfirmed: dict[tuple[UUID, int], _Unconfirmed] = {}
         self._timer: asyncio.Handle | None = None
         self._flushed_at = 0.0
-        self._changed = False  # since the last hello
-        self._hello_at = 0.0
 
     # --- loading
 
@@ -201,6 +116,9 @@ class LiveDocument:
         if self.room is None:
             raise RoomUnavailable
         self.seats.add(seat)
+        self._greet(seat)
+
+    def _greet(self, seat: Seat) -> None:
         here = self.presences.here()
         if here.entries:
             seat.outlet.send(encode(here))
@@ -225,6 +143,7 @@ class LiveDocument:
         if seat not in self.seats:
             return
         self.seats.discard(seat)
+        self._slow.discard(seat)
         self.presences.leave(seat)
         self.empty_since = self._clock()
         self._wake()
@@ -251,7 +170,7 @@ class LiveDocument:
                 diff = self._room.diff(state_vector)
                 if diff.is_heavy:
                     return self._bring_heavy(seat, diff)
-                _bring(seat, diff.updates())
+                seat.bring(diff.updates())
             case Awareness(entries):
                 self.presences.hear(seat, seat.user, entries, self._clock())
                 self._wake()
@@ -273,11 +192,11 @@ class LiveDocument:
 
     def _unknown(self, contents: Contents) -> list[int]:
         """The client ids of which the document holds something and we don't know whose they are."""
-        return [client for client in contents.structs if client not in self._owners and self._room.knows(client)]
+        return [client for client in self._owners.unknown(contents) if self._room.knows(client)]
 
     async def _ask_and_take(self, seat: Seat, update: bytes, contents: Contents, unknown: list[int]) -> None:
         try:
-            self._owners.update(await self._wire.owners(self.document_id, unknown))
+            self._owners.learn(await self._wire.owners(self.document_id, unknown))
         except AWAY as exc:
             raise RoomUnavailable from exc
         self._take(seat, update, contents, returned=False)
@@ -287,35 +206,35 @@ class LiveDocument:
             first = await self._wire.heavy.cut(diff.first, diff.state_vector or b"\x00")
         except HeavyFailed as exc:
             raise RoomUnavailable from exc
-        _bring(seat, diff.updates(first))
+        seat.bring(diff.updates(first))
 
     def _take(self, seat: Seat, update: bytes, contents: Contents, *, returned: bool) -> None:
         """Take what a client made, or what it returns: that may be others' too, whom it has outlived."""
-        seat.received += 1
+        seat.count()
         person_id = seat.grant.person_id
         if seat.grant.mode != "write":
             self._refuse(seat, contents)
             return
         if self.overloaded:
             raise RoomUnavailable
-        claims = () if returned else tuple(c for c in contents.structs if self._owners.get(c) != person_id)
-        if not self._owners.keys().isdisjoint(claims):
+        claims = () if returned else self._owners.claimed(contents, person_id)
+        if claims and not self._owners.may_claim(claims):
             self._refuse_foreign(seat, contents)
             return
         if returned:
-            seat.refused = False  # all that was refused is in it
+            seat.refused = None  # all that was refused is in it
         news = self._room.apply(update, contents)
-        self._owners.update(dict.fromkeys(claims, person_id))
+        self._owners.claim(claims, person_id)
         if news != EMPTY_UPDATE:
             self._gather(_Entry(news, seat, person_id, ours=True, claims=claims))
-        elif self._unconfirmed and update != EMPTY_UPDATE:
+        elif self._reconciler.has_unconfirmed and update != EMPTY_UPDATE:
             # What we know from another process may be lost with it; this client vouches for it: it is journalled again.
-            self._gather(_Entry(update, seat, seat.grant.person_id, ours=True))
+            self._gather(_Entry(update, seat, person_id, ours=True))
         self._mark(seat)
 
     def _gather(self, entry: _Entry) -> None:
         self._entries.append(entry)
-        self._changed = True
+        self._reconciler.changed = True
         if entry.ours and not self._ours_wait:
             self._ours_wait, self._ours_since = True, self._clock()
         self._wake()
@@ -323,26 +242,19 @@ class LiveDocument:
     def _refuse(self, seat: Seat, contents: Contents) -> None:
         if self._room.holds(contents):
             self._mark(seat)
-        elif not seat.refused:
-            seat.refused = True
-            metrics.COLLAB_REFUSALS.labels("read_only").inc()
-            seat.outlet.send(encode(Denied("read-only")))
+        elif seat.refused is None:
+            seat.refuse("read-only")
 
     def _refuse_foreign(self, seat: Seat, contents: Contents) -> None:
         """New changes under another's client id are forged, or were lost here: then the client returns them all."""
         if self._room.holds(contents):
             self._mark(seat)
             return
-        seat.refused = True
-        metrics.COLLAB_REFUSALS.labels("foreign_client").inc()
-        seat.outlet.send(encode(Denied("foreign-client")))
+        seat.refuse("foreign-client")
         self.ask(seat)
 
     def _mark(self, seat: Seat) -> None:
-        if seat.refused:
-            return
-        seat.marks.append((self._flush_no if self._ours_wait else self._flush_no - 1, seat.received))
-        self._acknowledge(seat)
+        seat.wait_for(self._flush_no if self._ours_wait else self._flush_no - 1, saved=self._committed_no)
 
     # --- other processes
 
@@ -359,16 +271,17 @@ class LiveDocument:
                 if self._take_remote(update, person_id):
                     self._wire.heard(writer, seq)
                 if not committed:
-                    self._unconfirmed[writer, seq] = _Unconfirmed(update, person_id, now)
+                    self._reconciler.heard(writer, seq, Unconfirmed(update, person_id, now))
             case peers.Committed(writer, seq):
-                for key in [key for key in self._unconfirmed if key[0] == writer and key[1] <= seq]:
-                    del self._unconfirmed[key]
+                self._reconciler.committed(writer, seq)
             case peers.Presences(sender, entries) if sender != self._wire.writer:
                 self._show(self.presences.hear_peer(entries, now))
             case peers.Stateless(sender, text) if sender != self._wire.writer:
                 self._pass_on(None, text)
             case peers.Hello() if message.sender != self._wire.writer:
-                self._answer(message)
+                self._reconciler.answer(message, self.room, now)
+                if message.joining and (own := self.presences.here(own=True)).entries:
+                    self._wire.publish(self.document_id, peers.Presences(self._wire.writer, own.entries))
             case peers.Answer(receiver, update) if receiver == self._wire.writer:
                 self._take_remote(update, None, ours=True)
 
@@ -406,40 +319,9 @@ class LiveDocument:
         return True
 
     def hello(self, *, joining: bool = False) -> None:
+        """Compare with the other processes."""
         if self.room is not None:
-            self._changed, self._hello_at = False, self._clock()
-            hello = peers.Hello(self._wire.writer, joining, self.room.state_vector(), self.room.deleted)
-            self._wire.publish(self.document_id, hello)
-
-    def _answer(self, hello: peers.Hello) -> None:
-        try:
-            diff = self._room.diff(hello.state_vector)
-            ahead = self._room.lacks(hello.state_vector)
-        except AppError:
-            return
-        if diff.is_heavy:
-            self._wire.spawn(self._answer_heavy(hello, diff))
-        else:
-            self._answer_with(hello, diff.updates())
-        if hello.joining and (own := self.presences.here(own=True)).entries:
-            self._wire.publish(self.document_id, peers.Presences(self._wire.writer, own.entries))
-        if ahead and self._clock() - self._hello_at > 1.0:
-            self.hello()
-
-    async def _answer_heavy(self, hello: peers.Hello, diff: Diff) -> None:
-        try:
-            first = await self._wire.heavy.cut(diff.first, hello.state_vector)
-        except (HeavyFailed, AppError) as exc:
-            log.warning("collab.answer_failed", document_id=str(self.document_id), error=type(exc).__name__)
-            return
-        self._answer_with(hello, diff.updates(first))
-
-    def _answer_with(self, hello: peers.Hello, lacking: list[bytes]) -> None:
-        if all(update[:1] == b"\x00" for update in lacking) and hello.deleted == self._room.deleted:
-            return
-        metrics.COLLAB_RESYNCS.labels("answer").inc()
-        for update in lacking:
-            self._wire.publish(self.document_id, peers.Answer(hello.sender, update))
+            self._reconciler.hello(self.room, self._clock(), joining=joining)
 
     # --- flushing
 
@@ -482,10 +364,11 @@ class LiveDocument:
         updates = merge([entry.update for entry in entries])
         for frame in [encode(SyncUpdate(update)) for update in updates]:
             for seat in self.seats:
-                if seat is lone or seat.behind is not None:
+                if seat is lone or seat in self._slow.behind:
                     continue
                 if seat.outlet.is_full:
-                    self._fall_behind(seat, updates)
+                    missed = [*updates, *(entry.update for entry in self._entries)]
+                    self._slow.add(seat, self._room, missed, self._clock())
                 else:
                     seat.outlet.send(frame)
 
@@ -519,7 +402,7 @@ class LiveDocument:
             return
         frame = encode(self.presences.about(client_ids))
         for seat in self.seats:
-            if seat.behind is not None or seat.outlet.is_full:
+            if seat in self._slow.behind or seat.outlet.is_full:
                 continue  # presence goes first where not all can go
             own = self.presences.owned.get(seat)
             if own in self.presences.lifted and own in client_ids:
@@ -527,49 +410,6 @@ class LiveDocument:
                 seat.outlet.send(encode(rest))
             elif client_ids != [own]:
                 seat.outlet.send(frame)
-
-    # --- clients that read slowly
-
-    def _fall_behind(self, seat: Seat, updates: list[bytes]) -> None:
-        """Send the client no more until it has read what waits: then it gets at once what it missed."""
-        metrics.COLLAB_RESYNCS.labels("slow_client").inc()
-        missed = [*updates, *(entry.update for entry in self._entries)]
-        seat.behind = _Behind(self._room.state_vector(before=missed), seat.outlet.unsent_bytes, self._clock())
-
-    def _see_to_slow(self, seat: Seat, behind: _Behind, now: float) -> None:
-        if not seat.outlet.is_full:
-            self._catch_up(seat, behind)
-        elif (unsent_bytes := seat.outlet.unsent_bytes) < behind.unsent_bytes:
-            behind.unsent_bytes, behind.since = unsent_bytes, now
-        elif now - behind.since > SLOW_S:
-            seat.outlet.close(SlowConsumer())
-
-    def _catch_up(self, seat: Seat, behind: _Behind) -> None:
-        if behind.catching_up:
-            return
-        diff = self._room.diff(behind.state_vector)
-        if diff.is_heavy:
-            behind.catching_up = True
-            self._wire.spawn(self._catch_up_heavy(seat, behind, diff, self._room.state_vector()))
-            return
-        seat.behind = None
-        for update in diff.updates():
-            seat.outlet.send(encode(SyncUpdate(update)))
-        here = self.presences.here()
-        if here.entries:
-            seat.outlet.send(encode(here))
-
-    async def _catch_up_heavy(self, seat: Seat, behind: _Behind, diff: Diff, then: bytes) -> None:
-        """`then`: the state vector to which the diff leads. The client stays behind by what came since: little."""
-        try:
-            first = await self._wire.heavy.cut(diff.first, behind.state_vector)
-        except (HeavyFailed, AppError) as exc:
-            log.warning("collab.catch_up_failed", document_id=str(self.document_id), error=type(exc).__name__)
-            seat.outlet.close(SlowConsumer())
-            return
-        for update in diff.updates(first):
-            seat.outlet.send(encode(SyncUpdate(update)))
-        behind.state_vector, behind.catching_up = then, False
 
     # --- committing
 
@@ -585,15 +425,8 @@ class LiveDocument:
         self.rows_since_compaction += len(append.rows)
         self._wire.publish(self.document_id, peers.Committed(self._wire.writer, append.seq))
         for seat in self.seats:
-            self._acknowledge(seat)
+            seat.acknowledge(number)
         metrics.COLLAB_ACK_LATENCY.observe(self._clock() - since)
-
-    def _acknowledge(self, seat: Seat) -> None:
-        before = seat.committed
-        while seat.marks and seat.marks[0][0] <= self._committed_no:
-            seat.committed = seat.marks.popleft()[1]
-        if seat.wants_status and seat.committed != before:
-            seat.outlet.send(encode(Status(seat.committed)))
 
     async def pack(self) -> None:
         """Let what gathered in memory become one with the rest."""
@@ -625,23 +458,20 @@ class LiveDocument:
     @property
     def quiet(self) -> bool:
         """Nobody sits here and nothing waits: it may be unloaded."""
-        return not (self.seats or self._entries or self._inflight or self._unconfirmed)
+        return not (self.seats or self._entries or self._inflight or self._reconciler.has_unconfirmed)
 
     def tick(self) -> None:
         """Once a second or so: what time alone brings."""
         now = self._clock()
         self._show(self.presences.expire(now))
-        for key in [key for key, waiting in self._unconfirmed.items() if now - waiting.heard_at > HEAL_S]:
-            waiting = self._unconfirmed.pop(key)
-            metrics.COLLAB_RESYNCS.labels("heal").inc()
+        for waiting in self._reconciler.take_overdue(now):
             self._gather(_Entry(waiting.update, None, waiting.person_id, ours=True))
         for seat in self.seats:
-            if seat.behind is not None:
-                self._see_to_slow(seat, seat.behind, now)
-            elif now - seat.outlet.sent_at > KEEP_ALIVE_S:
+            if now - seat.outlet.sent_at > KEEP_ALIVE_S and seat not in self._slow.behind:
                 seat.outlet.send(KEEP_ALIVE)
-        if self._changed and now - self._hello_at > HELLO_S:
-            self.hello()
+        if self.room is not None:
+            self._slow.see_to(self.room, now)
+            self._reconciler.tick(self.room, now)
 
     def close(self, error: AppError) -> None:
         """End every connection here."""

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 class FramedOutlet:
-    """What the outlets of all protocols share: see `collab.live.Outlet`."""
+    """What the outlets of all protocols share: see `collab.seats.Outlet`."""
 
     def __init__(self, socket: DirectWebSocket, framed: Framing) -> None:
         self.socket, self._framed = socket, framed

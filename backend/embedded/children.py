@@ -97,7 +97,7 @@ def forget(plan: Plan, name: str) -> None:
 def running(var: Path) -> Iterator[tuple[str, psutil.Process, int]]:
     """Name, process and port of each part on record that lives."""
     for name, record in _records(var):
-        if psutil.pid_exists(record["pid"]):
+        with suppress(psutil.NoSuchProcess):
             process = psutil.Process(record["pid"])
             if abs(process.create_time() - record["started"]) < 1:
                 yield name, process, record["port"]
@@ -161,12 +161,13 @@ def last_lines(log: Path, *, count: int) -> list[str]:
 
 def pss_bytes(process: psutil.Process) -> int:
     """The proportional share of memory of `process` and all below it."""
+    below: list[psutil.Process] = []
+    with suppress(psutil.Error):
+        below = process.children(recursive=True)
     total = 0
-    for one in [process, *process.children(recursive=True)]:
-        try:
+    for one in [process, *below]:
+        with suppress(psutil.Error):
             total += one.memory_full_info().pss
-        except psutil.Error:
-            continue
     return total
 
 

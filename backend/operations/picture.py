@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -175,8 +174,5 @@ def _processes() -> list[Process] | None:
         return None
     found = []
     for name, process, port in children.running(settings.ATELIER_VAR):
-        try:
-            found.append(Process(name, process.pid, round(children.pss_bytes(process) / 1e6, 1), port))
-        except psutil.NoSuchProcess:
-            continue
+        found.append(Process(name, process.pid, round(children.pss_bytes(process) / 1e6, 1), port))
     return found

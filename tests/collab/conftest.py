@@ -28,7 +28,7 @@ Address = Callable[..., Awaitable[str]]  # (base, document, person, query)
 Join = Callable[..., Awaitable[YSocket]]  # the same
 
 
-def _await(test: Callable[[], bool], timeout_s: float = 20.0) -> None:
+def _await(test: Callable[[], bool], timeout_s: float = 60.0) -> None:
     end = time.monotonic() + timeout_s
     while not test():
         if time.monotonic() > end:

@@ -14,7 +14,7 @@ from backend.core.errors import AppError
 from collab import peers
 from collab.heavy import Heavy
 from collab.journal import Append
-from collab.live import LiveDocument, Seat
+from collab.live import LiveDocument
 from collab.ports import Grant, Mode
 from collab.protocol import (
     Message,
@@ -22,6 +22,7 @@ from collab.protocol import (
     decode,
 )
 from collab.room import Room
+from collab.seats import Seat
 
 WINDOW_S = 0.03
 

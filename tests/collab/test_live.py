@@ -6,7 +6,7 @@ import pycrdt
 import pytest
 
 from backend.core import ids
-from collab import live, peers
+from collab import live, peers, reconciler
 from collab.errors import ProtocolError, RoomUnavailable
 from collab.protocol import (
     KEEP_ALIVE,
@@ -115,7 +115,7 @@ async def test_what_a_dead_process_left_is_journalled_by_us(table: Table) -> Non
     """No word of a commit for three seconds: we see to it."""
     edit = table.edit()
     table.document.hear(peers.Flush(ids.new_id(), 1, False, None, edit.update))
-    table.now += live.HEAL_S + 0.1
+    table.now += reconciler.HEAL_S + 0.1
     table.document.tick()
     table.document.flush()
     assert [row.data for row in table.wire.appends[0].rows] == [edit.update]

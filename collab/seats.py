@@ -1,0 +1,83 @@
+"""Hides what the server owes one socket on a document: how much of what it sent is saved, and what was refused. Pure.
+
+An acknowledgement counts data frames. Each is tied to the flush that holds it, or, where it brought nothing new, to all
+that came before it; a commit acknowledges the frames of its flush. Once a frame was refused nothing after it counts as
+saved, until the client returns all that it has.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from backend.core import ids, metrics
+from backend.core.errors import AppError
+from collab.ports import Grant
+from collab.presence import User
+from collab.protocol import Denied, Status, SyncStep2, SyncUpdate, encode
+
+Reason = Literal["read-only", "foreign-client"]
+
+
+class Outlet(Protocol):
+    """The way to one client. Neither call blocks."""
+
+    @property
+    def sent_at(self) -> float: ...  # when a frame was last written, by the monotonic clock
+    @property
+    def is_full(self) -> bool: ...  # so much waits to be read by the client that no more should be sent
+    @property
+    def unsent_bytes(self) -> int: ...
+    def send(self, frame: bytes) -> None: ...
+    def close(self, error: AppError) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """One socket on a document."""
+
+    grant: Grant
+    outlet: Outlet
+    wants_status: bool = False
+    hears_stateless: bool = False
+    read_no: int = 0  # of the reading that the grant is from: an older one may end later
+    refused: Reason | None = None  # why a data frame was, that was not returned since
+    _received: int = 0  # data frames
+    _saved: int = 0
+    _waiting: deque[tuple[int, int]] = field(default_factory=deque)  # (flush, data frames received by then)
+
+    @property
+    def user(self) -> User:
+        return User(ids.show("per", self.grant.person_id), self.grant.name, self.grant.colour)
+
+    def bring(self, updates: Sequence[bytes]) -> None:
+        """Answer a step 1: a stock client is in sync when the step 2 comes, so that goes last."""
+        *first, last = updates
+        for update in first:
+            self.outlet.send(encode(SyncUpdate(update)))
+        self.outlet.send(encode(SyncStep2(last)))
+
+    def count(self) -> None:
+        """One data frame more has come."""
+        self._received += 1
+
+    def wait_for(self, flush: int, *, saved: int) -> None:
+        """What has come by now is saved with `flush`; all flushes up to `saved` are."""
+        if self.refused is None:
+            self._waiting.append((flush, self._received))
+            self.acknowledge(saved)
+
+    def acknowledge(self, saved: int) -> None:
+        """All flushes up to `saved` are on disk."""
+        before = self._saved
+        while self._waiting and self._waiting[0][0] <= saved:
+            self._saved = self._waiting.popleft()[1]
+        if self.wants_status and self._saved != before:
+            self.outlet.send(encode(Status(self._saved)))
+
+    def refuse(self, reason: Reason) -> None:
+        self.refused = reason
+        metrics.COLLAB_REFUSALS.labels(reason.replace("-", "_")).inc()
+        self.outlet.send(encode(Denied(reason)))
