@@ -8,6 +8,9 @@ import asyncio
 import json
 import os
 import socket
+import sys
+from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")  # ninja asks for settings when it is imported
@@ -102,12 +105,30 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.close()
 
 
+class Server(uvicorn.Server):
+    """uvicorn's, which wakes ten times a second to see whether it is to end: here the signal wakes it."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        self._loop, self._told = asyncio.get_running_loop(), asyncio.Event()
+        while not await self.on_tick(0):  # 0: also the Date header
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._told.wait()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._told.set)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m backend.serve", description="The web process: HTTP and WebSocket.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
-    uvicorn.run(
+    config = uvicorn.Config(
         "backend.asgi:application",
         host=options.host,
         port=options.port,
@@ -120,6 +141,11 @@ def main() -> None:
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
     )
+    server = Server(config)
+    with suppress(KeyboardInterrupt):  # after the end, which was orderly
+        server.run()
+    if not server.started:
+        sys.exit("The web process did not start.")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from collab.doors import credential_of, sign_in
 from collab.errors import ProtocolError, StaleEpoch, TooManyMessages, UpdateTooLarge
 from collab.hocuspocus import Multiplex
 from collab.hub import Hub, current, shut
-from collab.outlet import FramedOutlet, failing_by
+from collab.outlet import FramedOutlet, failing_by, nothing
 from collab.protocol import decode
 
 log = structlog.get_logger()
@@ -44,17 +44,20 @@ class SocketOutlet(FramedOutlet):
 
     def __init__(self, socket: DirectWebSocket) -> None:
         super().__init__(socket, _framed)
+        self.leave: Callable[[], None] = nothing
         self.ended: asyncio.Future[AppError | int] = asyncio.get_running_loop().create_future()
 
     def send(self, frame: bytes) -> None:
         if not self.ended.done():
-            self.write(frame)
+            self.say(frame)
 
     def close(self, error: AppError) -> None:
         if not self.ended.done():
             self.ended.set_result(error)
 
     def left(self, code: int) -> None:
+        """The client has, so nothing may be written any more."""
+        self.leave()
         if not self.ended.done():
             self.ended.set_result(code)
 
@@ -130,14 +133,20 @@ async def _serve(hub: Hub, scope: dict[str, Any], outlet: SocketOutlet) -> AppEr
 
 async def _serve_many(hub: Hub, scope: dict[str, Any], outlet: SocketOutlet) -> AppError | int:
     documents = Multiplex(hub, scope, outlet.socket, outlet.close)
+    outlet.on_full = documents.on_full
     return await _stay(hub, outlet, documents.read, documents.leave)
 
 
 async def _stay(hub: Hub, outlet: SocketOutlet, act: _Act, leave: Callable[[], None]) -> AppError | int:
     """Act on what the client says until the end; which is told."""
     try:
-        reader = _Reader(outlet, act)
-        outlet.socket.take_over(reader.read, outlet.left, full_bytes=settings.COLLAB_SEND_BUFFER_BYTES)
+        outlet.leave = leave
+        outlet.socket.take_over(
+            _Reader(outlet, act).read,
+            ended=outlet.left,
+            filled=lambda: outlet.on_full(),
+            full_bytes=settings.COLLAB_SEND_BUFFER_BYTES,
+        )
         end = await outlet.ended
     finally:
         leave()

@@ -24,8 +24,9 @@ async def sign_in(hub: Hub, credential: Credential, document_id: UUID) -> Grant:
     changes = hub.access_changes
     try:
         grant: Grant | None = await bridge.redeem(credential, document_id)
-        if grant is not None and hub.access_changes != changes:
-            (grant,) = await bridge.refresh([grant])  # a right changed while we asked: nobody would tell us again
+        while grant is not None and hub.access_changes != changes:
+            changes = hub.access_changes  # a right changed while we asked: nobody would tell us again
+            (grant,) = await bridge.refresh([grant])
     except AppError:
         raise
     except Exception as exc:  # the port's edge: what lies behind it is away

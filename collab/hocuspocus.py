@@ -150,7 +150,7 @@ class Session(FramedOutlet):
 
     def _welcome(self, grant: Grant) -> None:
         scope = b"read-write" if grant.mode == "write" else b"readonly"
-        self.write(write_uint(AUTH) + write_uint(WELCOME) + write_bytes(scope))
+        self.say(write_uint(AUTH) + write_uint(WELCOME) + write_bytes(scope))
 
     # --- what it is sent
 
@@ -160,26 +160,26 @@ class Session(FramedOutlet):
         if kind == STATUS:
             saved, _ = read_uint(frame, 1)
             for _ in range(saved - self._acknowledged):
-                self.write(_SAVED)
+                self.say(_SAVED)
             self._acknowledged = saved
         elif kind == AUTH:
-            self.write(_NOT_SAVED)
+            self.say(_NOT_SAVED)
         else:
-            self.write(frame)
+            self.say(frame)
 
     def close(self, error: AppError) -> None:
         """End this document on the socket, or the socket where the error is no matter of the document."""
         if not isinstance(error, _OF_ONE_DOCUMENT):
             self._documents.close(error)
         elif self._seated is None:
-            self.write(write_uint(AUTH) + write_uint(REFUSED) + write_bytes(error.code.encode()))
+            self.say(write_uint(AUTH) + write_uint(REFUSED) + write_bytes(error.code.encode()))
             self.leave()
             self._documents.forget(self)
         else:
             self.end(error.code)
 
     def end(self, reason: str) -> None:
-        self.write(write_uint(CLOSE) + write_bytes(reason.encode()))
+        self.say(write_uint(CLOSE) + write_bytes(reason.encode()))
         self.leave()
         self._documents.forget(self)
 
@@ -238,6 +238,11 @@ class Multiplex:
     def unqueue_all(self, queue: deque[bytes]) -> None:
         while queue:
             self.unqueue(queue)
+
+    def on_full(self) -> None:
+        """Nobody reads any document of a socket that is full."""
+        for session in self._sessions.values():
+            session.on_full()
 
     def forget(self, session: Session) -> None:
         self._sessions.pop(session.key, None)

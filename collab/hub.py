@@ -1,4 +1,4 @@
-"""Owns time: the open documents of this process, and the tasks that flush, look, refresh, compact and unload them.
+"""Owns time: the open documents of this process, and the tasks that flush, look, compact and unload them.
 
 One hub a process, made on the event loop's first socket (or by the lifespan). A document is opened once, however many
 ask: subscribe, then load, then ask the other processes; so nothing falls between.
@@ -7,7 +7,7 @@ ask: subscribe, then load, then ask the other processes; so nothing falls betwee
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -25,7 +25,7 @@ from collab.heavy import Heavy, HeavyFailed
 from collab.journal import AWAY, Append, Journal, News
 from collab.live import LiveDocument
 from collab.peers import PeerMessage, Peers
-from collab.ports import Grant, Origin
+from collab.ports import Grant, Origin, Scope
 from collab.room import INLINE_BYTES, Room
 from collab.seats import Outlet, Seat
 
@@ -34,6 +34,7 @@ _Whose: TypeAlias = tuple[UUID, Origin | None, datetime | None]
 
 TICK_S = 1.0
 LOOK_S = 2.0  # how often the journal is asked what others committed: with HELLO_S this is the anti-entropy interval
+REFRESH_RETRY_S = 0.5
 IDLE_S = 60.0
 OPEN_S = 15.0
 COMPACT_ROWS = 500
@@ -45,7 +46,6 @@ class Limits:
     """From settings, read when the hub starts."""
 
     flush_window_s: float
-    grant_refresh_s: float
     max_update_bytes: int
     max_document_bytes: int
     backlog_bytes: int
@@ -55,7 +55,6 @@ class Limits:
     def from_settings(cls) -> "Limits":
         return cls(
             flush_window_s=settings.COLLAB_FLUSH_WINDOW_MS / 1000,
-            grant_refresh_s=settings.COLLAB_GRANT_REFRESH_S,
             max_update_bytes=settings.COLLAB_MAX_UPDATE_BYTES,
             max_document_bytes=settings.COLLAB_MAX_DOCUMENT_BYTES,
             backlog_bytes=settings.COLLAB_BACKLOG_BYTES,
@@ -74,6 +73,8 @@ class Hub:
         self._documents: dict[UUID, LiveDocument] = {}
         self._seq = itertools.count(1)
         self._reading = itertools.count(1)
+        self._doubted: dict[_Whose, dict[UUID, Grant]] = {}  # what is to be read again
+        self._doubts = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._compacting = asyncio.Semaphore(1)
 
@@ -85,7 +86,7 @@ class Hub:
         # Asked when somebody scrapes, in another thread: a copy, for documents come and go meanwhile.
         metrics.COLLAB_ROOMS.set_function(lambda: len(self._documents))
         metrics.COLLAB_BACKLOG.set_function(lambda: sum(d.backlog_bytes for d in list(self._documents.values())))
-        for loop in (self._tick(), self._look(), self._refresh_all()):
+        for loop in (self._tick(), self._look(), *(self._refresh_doubted() for _ in range(bridge.THREADS))):
             self.spawn(loop)
 
     async def drain(self, timeout_s: float) -> bool:
@@ -128,6 +129,7 @@ class Hub:
         """A seat on the grant's document, which is opened if need be. Raises: AppError."""
         if self.closing:
             raise ShuttingDown
+        changes = self.access_changes
         document = self._documents.get(grant.document_id)
         if document is not None and document.epoch < grant.epoch:
             self._retire(document)
@@ -145,6 +147,8 @@ class Hub:
             raise RoomUnavailable
         seat = Seat(grant, outlet, wants_status, hears_stateless)
         document.join(seat)
+        if self.access_changes != changes:
+            self._look_again(grant)
         return document, seat
 
     def _create(self, grant: Grant) -> LiveDocument:
@@ -229,10 +233,12 @@ class Hub:
         if document is not None:
             document.hello(joining=True)
 
-    def access_changed(self, scope: dict[str, Any]) -> None:
+    def access_changed(self, scope: Scope) -> None:
         self.access_changes += 1
-        for grants in self._seated(lambda grant: _concerns(scope, grant)):
-            self.spawn(self._refresh(grants))
+        for document in self._documents.values():
+            for seat in document.seats:
+                if scope.concerns(seat.grant):
+                    self._look_again(seat.grant)
 
     # --- what time brings
 
@@ -276,8 +282,6 @@ class Hub:
     async def _look(self) -> None:
         while not self.closing:  # asgiref may swallow a cancellation
             await asyncio.sleep(LOOK_S)
-            if not self._documents:
-                continue
             try:
                 self._take_news(await self._journal.news(list(self._documents)))
             except (psycopg.Error, *AWAY) as exc:
@@ -287,6 +291,8 @@ class Hub:
         for document_id, update in news.rows:
             if document_id in self._documents:
                 self._documents[document_id].take_committed(update)
+        for scope in news.access:
+            self.access_changed(scope)
         for document_id in news.compacted:
             self.spawn(self._take_compacted(document_id))
 
@@ -301,33 +307,34 @@ class Hub:
 
     # --- who may stay
 
-    async def _refresh_all(self) -> None:
-        began = time.monotonic()
+    def _look_again(self, grant: Grant) -> None:
+        self._doubted.setdefault(_whose(grant), {})[grant.document_id] = grant
+        self._doubts.set()
+
+    async def _refresh_doubted(self) -> None:
+        """Read rights that may have changed, until it is done: nobody tells a change twice."""
         while not self.closing:  # asgiref may swallow a cancellation
-            # From one beginning to the next, so that many grants don't stretch the time in which a removal holds.
-            await asyncio.sleep(max(0.1, began + self.limits.grant_refresh_s - time.monotonic()))
-            began = time.monotonic()
-            await asyncio.gather(*(self._refresh(grants) for grants in self._seated(lambda _: True)))
+            await self._doubts.wait()
+            if not self._doubted:
+                self._doubts.clear()
+                continue
+            grants = list(self._doubted.pop(next(iter(self._doubted))).values())
+            if not await self._refresh(grants):
+                for grant in grants:
+                    self._look_again(grant)
+                await asyncio.sleep(REFRESH_RETRY_S)
 
-    def _seated(self, concerned: Callable[[Grant], bool]) -> list[list[Grant]]:
-        """The grants of those who sit here, those of one person by one origin together, one for each document."""
-        found: dict[_Whose, dict[UUID, Grant]] = {}
-        for document in self._documents.values():
-            for seat in document.seats:
-                if concerned(seat.grant):
-                    found.setdefault(_whose(seat.grant), {})[document.document_id] = seat.grant
-        return [list(grants.values()) for grants in found.values()]
-
-    async def _refresh(self, grants: Sequence[Grant]) -> None:
-        """Read one person's rights again, and apply them to their sockets of the same origin."""
+    async def _refresh(self, grants: Sequence[Grant]) -> bool:
+        """Read one person's rights again, and apply them to their sockets of the same origin; whether it could be."""
         read_no = next(self._reading)
         try:
             fresh = await bridge.refresh(grants)
         except Exception as exc:  # noqa: BLE001 - the port's edge: while the database is away, what was granted holds
             log.warning("collab.refresh_failed", error=type(exc).__name__)
-            return
+            return False
         for grant, now in zip(grants, fresh, strict=True):
             self._apply(grant, now, read_no)
+        return True
 
     def _apply(self, grant: Grant, fresh: Grant | None, read_no: int) -> None:
         document = self._documents.get(grant.document_id)
@@ -337,11 +344,6 @@ class Hub:
                 seat.outlet.close(error)
             elif fresh is not None and seat.read_no < read_no:
                 seat.grant, seat.read_no = fresh, read_no
-
-
-def _concerns(scope: dict[str, Any], grant: Grant) -> bool:
-    known = {"workspace_id": grant.workspace_id, "person_id": grant.person_id, "document_id": grant.document_id}
-    return all(scope.get(name) in (None, str(value)) for name, value in known.items())
 
 
 def _whose(grant: Grant) -> _Whose:

@@ -5,6 +5,7 @@ outcome is unknown (the server died under it) is sent again: an update that is t
 """
 
 import asyncio
+import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,8 +20,9 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backend.core import ids, metrics, trace
-from collab.committer import Committer, Insert
 from collab.heavy import Heavy, HeavyFailed
+from collab.pipeline import Call, Pipeline
+from collab.ports import Scope
 from collab.room import Packed
 
 log = structlog.get_logger()
@@ -28,7 +30,9 @@ log = structlog.get_logger()
 MAX_ROWS, MAX_BYTES = 1000, 8 * 1024 * 1024  # of one insert
 COMMIT_EVERY_S = 0.01  # from one beginning to the next: what comes meanwhile shares a commit
 RETRY_S = (0.05, 0.1, 0.2, 0.5)  # then the last one again and again
-NEVER = "0"  # before any transaction
+UUID_OID = 2950
+_FOREVER = b"\xff" * 8  # no transaction is so late
+_NOBODY = UUID(int=0)
 SEEN = 100_000  # flushes of other processes remembered, so that a look at the journal need not fetch them again
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)  # the server may come back
 
@@ -49,16 +53,22 @@ _LOAD = """
     UNION ALL SELECT id, data, NULL FROM collab_update WHERE document_id = %(document)s
     ORDER BY id
 """
-# One statement, for one snapshot: the horizon, rows of others, and snapshots that others made.
-_NEWS = """
-    SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, NULL::uuid AS document_id, NULL::bigint AS id,
-        NULL::uuid AS writer, NULL::bigint AS seq
+# One statement, for one snapshot: the horizon, rows of others, snapshots that others made, and whose rights changed.
+_LOOK = b"look"
+_NEWS = b"""
+    SELECT 0 AS kind, pg_snapshot_xmin(pg_current_snapshot()) AS horizon, NULL::bigint AS id,
+        NULL::uuid AS document_id, NULL::uuid AS writer, NULL::bigint AS seq,
+        NULL::uuid AS workspace_id, NULL::uuid AS person_id
     UNION ALL
-    SELECT NULL, document_id, id, writer, seq FROM collab_update
-    WHERE xid >= %(since)s::xid8 AND writer <> %(writer)s AND document_id = ANY(%(documents)s)
+    SELECT 1, NULL, id, document_id, writer, seq, NULL, NULL FROM collab_update
+    WHERE xid >= $1::xid8 AND writer <> $2::uuid AND document_id = ANY($3::uuid[])
     UNION ALL
-    SELECT NULL, document_id, NULL, writer, NULL FROM collab_snapshot
-    WHERE xid >= %(since)s::xid8 AND writer <> %(writer)s AND document_id = ANY(%(documents)s)
+    SELECT 2, NULL, NULL, document_id, NULL, NULL, NULL, NULL FROM collab_snapshot
+    WHERE xid >= $1::xid8 AND writer <> $2::uuid AND document_id = ANY($3::uuid[])
+    UNION ALL
+    SELECT 3, NULL, id, document_id, NULL, NULL, workspace_id, person_id FROM workspaces_access_change
+    WHERE xid >= $1::xid8
+    ORDER BY kind
 """
 _ROWS = "SELECT document_id, data FROM collab_update WHERE id = ANY(%s)"
 _SNAPSHOT = """
@@ -108,10 +118,11 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What others committed since the last look: rows that we have not heard of, and documents compacted elsewhere."""
+    """What was committed since the last look: rows that we have not heard of, documents compacted, rights changed."""
 
     rows: list[tuple[UUID, bytes]]
     compacted: list[UUID]
+    access: list[Scope]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +155,15 @@ class Journal:
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
-        self._committer = Committer(url, _STATEMENTS, **_OPTIONS)
+        self._committer = Pipeline(url, _STATEMENTS, **_OPTIONS)
+        self._looker = Pipeline(url, {_LOOK: _NEWS}, **_OPTIONS)
         self._committed_at = -COMMIT_EVERY_S
         # Horizons (oldest open transaction) of the last look and of the one before. A look asks from the one before: a
         # room that loads while a look is under way is not in its list yet, and must find in the next what it missed.
-        self._since: str | None = None
-        self._last = ""
+        self._since: bytes | None = None
+        self._last = b""
         self._seen: dict[tuple[UUID, int], None] = {}
+        self._documents: tuple[Sequence[UUID], bytes] = [], _array([])
 
     async def open(self) -> None:
         await self._pool.open(wait=False)
@@ -165,6 +178,7 @@ class Journal:
             if stuck:
                 log.warning("collab.journal_stuck")
         await self._committer.close()
+        await self._looker.close()
         await self._pool.close(timeout=1)
 
     async def drain(self, timeout_s: float) -> bool:
@@ -211,7 +225,7 @@ class Journal:
         failures = 0
         while True:
             try:
-                await self._committer.commit(self._inserts(group))
+                await self._committer.run(self._inserts(group))
             except AWAY as exc:
                 log.warning("collab.journal_away", error=type(exc).__name__, appends=len(group), failures=failures)
                 await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
@@ -230,7 +244,7 @@ class Journal:
                     append.done(True)
                 return
 
-    def _inserts(self, group: list[Append]) -> Iterator[Insert]:
+    def _inserts(self, group: list[Append]) -> Iterator[Call]:
         writer = self.writer.bytes
         for append in group:
             seq = append.seq.to_bytes(8)
@@ -265,23 +279,29 @@ class Journal:
         return await self._look(documents)
 
     async def _look(self, documents: Sequence[UUID]) -> News:
+        if self._documents[0] != documents:
+            self._documents = documents, _array(documents)
+        values = self._since or _FOREVER, self.writer.bytes, self._documents[1]
+        (_, horizon, *_), *found = await self._looker.run([(_LOOK, values)])
         unknown: dict[int, tuple[UUID, int]] = {}
-        compacted: list[UUID] = []
-        rows: list[tuple[UUID, bytes]] = []
-        async with self._pool.connection() as connection:
-            parameters = {"since": self._since or NEVER, "writer": self.writer, "documents": list(documents)}
-            ((horizon, *_), *found) = await (await connection.execute(_NEWS, parameters)).fetchall()
-            for _, document_id, row_id, writer, seq in found:
-                if row_id is None:
-                    compacted.append(document_id)
-                elif (writer, seq) not in self._seen:
-                    unknown[row_id] = (writer, seq)
-            if unknown:
-                rows = await (await connection.execute(_ROWS, [list(unknown)], binary=True)).fetchall()
-        self._since, self._last = (self._last, horizon) if self._since else (horizon, horizon)
-        for writer, seq in unknown.values():
-            self.heard(writer, seq)
-        return News(rows, compacted)
+        news = News([], [], [])
+        for kind, _, row_id, document_id, writer, seq, *whose in found:
+            match _number(kind), _uuid(document_id):
+                case 1, _ if (key := (_uuid(writer) or _NOBODY, _number(seq))) not in self._seen:
+                    unknown[_number(row_id)] = key
+                case 2, UUID() as compacted:
+                    news.compacted.append(compacted)
+                case 3, named if (key := (_NOBODY, _number(row_id))) not in self._seen:
+                    self.heard(*key)
+                    workspace_id, person_id = map(_uuid, whose)
+                    news.access.append(Scope(workspace_id, person_id, named))
+        if unknown:
+            async with self._pool.connection() as connection:
+                news.rows.extend(await (await connection.execute(_ROWS, [list(unknown)], binary=True)).fetchall())
+        self._since, self._last = (self._last, horizon or b"") if self._since else (horizon, horizon or b"")
+        for writer_seq in unknown.values():
+            self.heard(*writer_seq)
+        return news
 
     async def compact(self, document_id: UUID, workspace_id: UUID) -> int:
         """Turn what is committed into one snapshot and drop the rows that it holds, by their ids; how many those were.
@@ -322,3 +342,19 @@ async def _stored(connection: psycopg.AsyncConnection[TupleRow], document_id: UU
         _, update, contents = rows.pop(0)
         base = Packed.with_index(update, contents)
     return Stored(base, [(row_id, data) for row_id, data, _ in rows])
+
+
+def _number(value: bytes | None) -> int:
+    return int.from_bytes(value or b"")
+
+
+def _uuid(value: bytes | None) -> UUID | None:
+    return UUID(bytes=value) if value is not None else None
+
+
+def _array(values: Sequence[UUID]) -> bytes:
+    """PostgreSQL's binary form of a uuid[]."""
+    if not values:
+        return struct.pack("!iii", 0, 0, UUID_OID)
+    head = struct.pack("!iiiii", 1, 0, UUID_OID, len(values), 1)
+    return head + b"".join(b"\0\0\0\x10" + value.bytes for value in values)

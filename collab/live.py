@@ -17,6 +17,7 @@ import structlog
 from backend.core import metrics, trace
 from backend.core.errors import AppError
 from collab import peers
+from collab.audience import Audience
 from collab.errors import ProtocolError, RoomUnavailable, UpdateTooLarge
 from collab.heavy import HeavyFailed
 from collab.journal import AWAY, Append, Row
@@ -43,7 +44,7 @@ from collab.wire import Wire
 
 log = structlog.get_logger()
 
-KEEP_ALIVE_S = 20.0  # a stock client hangs up after 30 s of silence
+KEEP_ALIVE_S = 20.0  # from one to the next: a stock client hangs up after 30 s of silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,9 @@ class LiveDocument:
         self.room: Room | None = None  # None: loading
         self.ready = asyncio.Event()
         self.seats: set[Seat] = set()
-        self.presences = Presences()
+        self.presences: Presences[Seat] = Presences()
+        self._audience = Audience()
+        self._unsaved: set[Seat] = set()  # who waits for an acknowledgement
         self.epoch = 0
         self.empty_since = clock()
         self.rows_since_compaction = 0
@@ -86,7 +89,7 @@ class LiveDocument:
         self._ours_wait = False  # some of the entries are ours
         self._ours_since = 0.0  # when the first of those came
         self._owners = Owners()
-        self._slow = SlowClients(wire.heavy, wire.spawn, self._greet)
+        self._slow = SlowClients(wire.heavy, wire.spawn, self._caught_up)
         self._reconciler = Reconciler(document_id, wire)
         self._deferred: list[bytes] = []  # committed updates that were read while the document was loading
         self._timer: asyncio.Handle | None = None
@@ -116,12 +119,18 @@ class LiveDocument:
         if self.room is None:
             raise RoomUnavailable
         self.seats.add(seat)
+        self._audience.add(seat)
+        seat.beats_at = self._clock() + KEEP_ALIVE_S
         self._greet(seat)
 
     def _greet(self, seat: Seat) -> None:
         here = self.presences.here()
         if here.entries:
             seat.outlet.send(encode(here))
+
+    def _caught_up(self, seat: Seat) -> None:
+        self._audience.add(seat)
+        self._greet(seat)
 
     def ask(self, seat: Seat) -> None:
         """Ask a client for what it has."""
@@ -143,7 +152,9 @@ class LiveDocument:
         if seat not in self.seats:
             return
         self.seats.discard(seat)
+        self._audience.discard(seat)
         self._slow.discard(seat)
+        self._unsaved.discard(seat)
         self.presences.leave(seat)
         self.empty_since = self._clock()
         self._wake()
@@ -254,7 +265,8 @@ class LiveDocument:
         self.ask(seat)
 
     def _mark(self, seat: Seat) -> None:
-        seat.wait_for(self._flush_no if self._ours_wait else self._flush_no - 1, saved=self._committed_no)
+        if seat.wait_for(self._flush_no if self._ours_wait else self._flush_no - 1, saved=self._committed_no):
+            self._unsaved.add(seat)
 
     # --- other processes
 
@@ -362,15 +374,16 @@ class LiveDocument:
         if not self.seats or self.seats == {lone}:
             return
         updates = merge([entry.update for entry in entries])
-        for frame in [encode(SyncUpdate(update)) for update in updates]:
-            for seat in self.seats:
-                if seat is lone or seat in self._slow.behind:
-                    continue
-                if seat.outlet.is_full:
-                    missed = [*updates, *(entry.update for entry in self._entries)]
-                    self._slow.add(seat, self._room, missed, self._clock())
-                else:
-                    seat.outlet.send(frame)
+        without = [lone] if lone else []
+        for number, update in enumerate(updates):
+            self._set_full_aside(unsent=updates[number:])
+            self._audience.send(encode(SyncUpdate(update)), without=without)
+
+    def _set_full_aside(self, unsent: list[bytes]) -> None:
+        """What has left so far is all that they were sent, until they have read it."""
+        for seat in self._audience.take_full():
+            missed = [*unsent, *(entry.update for entry in self._entries)]
+            self._slow.add(seat, self._room, missed, self._clock())
 
     def _persist(self, entries: list[_Entry], traceparent: str) -> None:
         if not entries:
@@ -400,16 +413,13 @@ class LiveDocument:
         was lifted would take an older state of its own from us, so it gets the frame without itself."""
         if not client_ids:
             return
-        frame = encode(self.presences.about(client_ids))
-        for seat in self.seats:
-            if seat in self._slow.behind or seat.outlet.is_full:
-                continue  # presence goes first where not all can go
-            own = self.presences.owned.get(seat)
-            if own in self.presences.lifted and own in client_ids:
-                rest = self.presences.about(c for c in client_ids if c != own)
-                seat.outlet.send(encode(rest))
-            elif client_ids != [own]:
-                seat.outlet.send(frame)
+        self._set_full_aside(unsent=[])  # presence goes first where not all can go
+        apart = self.presences.lifted.intersection(client_ids) or (client_ids if len(client_ids) == 1 else [])
+        own = {seat: client for client in apart if (seat := self.presences.owner(client)) is not None}
+        for seat, client in own.items():
+            if not seat.outlet.is_full and len(client_ids) > 1:
+                seat.outlet.send(encode(self.presences.about(c for c in client_ids if c != client)))
+        self._audience.send(encode(self.presences.about(client_ids)), without=own)
 
     # --- committing
 
@@ -424,8 +434,7 @@ class LiveDocument:
         self._committed_no = number  # the writer commits one document's flushes in their order
         self.rows_since_compaction += len(append.rows)
         self._wire.publish(self.document_id, peers.Committed(self._wire.writer, append.seq))
-        for seat in self.seats:
-            seat.acknowledge(number)
+        self._unsaved = {seat for seat in self._unsaved if seat.acknowledge(number)}
         metrics.COLLAB_ACK_LATENCY.observe(self._clock() - since)
 
     async def pack(self) -> None:
@@ -467,8 +476,10 @@ class LiveDocument:
         for waiting in self._reconciler.take_overdue(now):
             self._gather(_Entry(waiting.update, None, waiting.person_id, ours=True))
         for seat in self.seats:
-            if now - seat.outlet.sent_at > KEEP_ALIVE_S and seat not in self._slow.behind:
-                seat.outlet.send(KEEP_ALIVE)
+            if now > seat.beats_at:
+                seat.beats_at = now + KEEP_ALIVE_S
+                if not seat.outlet.is_full:
+                    seat.outlet.send(KEEP_ALIVE)
         if self.room is not None:
             self._slow.see_to(self.room, now)
             self._reconciler.tick(self.room, now)

@@ -1,6 +1,5 @@
 """Hides the way to one client: frames that are made once for many, and how much of them it has yet to read."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,13 +14,14 @@ log = structlog.get_logger()
 class FramedOutlet:
     """What the outlets of all protocols share: see `collab.seats.Outlet`."""
 
-    def __init__(self, socket: DirectWebSocket, framed: Framing) -> None:
-        self.socket, self._framed = socket, framed
-        self.sent_at = time.monotonic()
+    def __init__(self, socket: DirectWebSocket, framing: Framing) -> None:
+        self.socket, self.framing = socket, framing
+        self.write = socket.writer
+        self.on_full: Callable[[], None] = nothing
 
-    def write(self, payload: bytes) -> None:
-        self.socket.write(self._framed(payload))
-        self.sent_at = time.monotonic()
+    def say(self, payload: bytes) -> None:
+        """Unless the client has left."""
+        self.socket.write(self.framing(payload))
 
     @property
     def is_full(self) -> bool:
@@ -30,6 +30,9 @@ class FramedOutlet:
     @property
     def unsent_bytes(self) -> int:
         return self.socket.unsent_bytes
+
+
+def nothing() -> None: ...
 
 
 @contextmanager

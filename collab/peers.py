@@ -31,15 +31,17 @@ from redis.backoff import NoBackoff
 
 from backend.core import metrics, valkey
 from collab.errors import ProtocolError
+from collab.ports import Scope
 from collab.protocol import Presence, read_bytes, read_presences, read_uint, write_bytes, write_presences, write_uint
 
 log = structlog.get_logger()
 
 ACCESS_CHANNEL = "collab:access"
+_SCOPE = ("workspace_id", "person_id", "document_id")
 MAX_QUEUED = 10_000  # messages that wait for Valkey; beyond that the oldest go, and anti-entropy makes up for them
 SUBSCRIBE_S = 1.0  # how long a room waits for its subscription: with Valkey away it opens without
 RETRY_S = 0.3
-RECOUNT_S = 3.0
+RECOUNT_S = 10.0  # only presence waits for it: what others commit is found in the journal
 AWAY = (redis.RedisError, OSError)
 NOBODY = UUID(int=0)
 
@@ -140,6 +142,16 @@ def decode(data: bytes) -> PeerMessage:
     return Flush(who, number, bool(committed), person_id if person_id != NOBODY else None, update, traceparent)
 
 
+def _sender(message: PeerMessage) -> UUID | None:
+    match message:
+        case Flush() | Committed():
+            return message.writer
+        case Presences() | Hello() | Stateless():
+            return message.sender
+        case Answer():
+            return None
+
+
 class Listener(Protocol):
     """What the hub does with what is heard."""
 
@@ -147,7 +159,7 @@ class Listener(Protocol):
     def writer(self) -> UUID: ...  # this process
     def peer_message(self, document_id: UUID, message: PeerMessage) -> None: ...
     def subscribed(self, document_id: UUID) -> None: ...
-    def access_changed(self, scope: dict[str, Any]) -> None: ...
+    def access_changed(self, scope: Scope) -> None: ...
 
 
 class Peers:
@@ -285,15 +297,16 @@ class Peers:
             except ProtocolError:
                 log.warning("collab.peer_message_invalid", document_id=str(document_id))
                 return
-            if isinstance(decoded, Hello) and decoded.sender != self._listener.writer:
+            if _sender(decoded) not in (None, self._listener.writer):
                 self._alone.discard(document_id)
                 self._met.add(document_id)
             self._listener.peer_message(document_id, decoded)
 
     def _hear_access(self, data: bytes) -> None:
         try:
-            scope = json.loads(data)
-        except ValueError:
-            scope = None
-        if isinstance(scope, dict):
-            self._listener.access_changed(scope)
+            said = json.loads(data)
+            ids = [UUID(said[name]) if said.get(name) else None for name in _SCOPE]
+        except (ValueError, AttributeError, TypeError):
+            log.warning("collab.access_message_invalid")
+            return
+        self._listener.access_changed(Scope(*ids))

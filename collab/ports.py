@@ -40,6 +40,22 @@ class Grant:
     origin: Origin | None = None  # None: nothing but the person
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose rights changed: of all that is named. None: any."""
+
+    workspace_id: UUID | None = None
+    person_id: UUID | None = None
+    document_id: UUID | None = None
+
+    def concerns(self, grant: Grant) -> bool:
+        return (
+            self.workspace_id in (None, grant.workspace_id)
+            and self.person_id in (None, grant.person_id)
+            and self.document_id in (None, grant.document_id)
+        )
+
+
 class Access(Protocol):
     """Synchronous: `collab.bridge` is the one place that calls it from the event loop."""
 

@@ -11,6 +11,7 @@ is above the one told last.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from collab.errors import ProtocolError
 from collab.protocol import Awareness, Presence
@@ -33,29 +34,32 @@ class User:
         return {"id": self.person, "name": self.name, "color": self.colour}
 
 
+S = TypeVar("S")  # a seat
+
+
 @dataclass(slots=True)
-class _Known:
+class _Known(Generic[S]):
     clock: int
     state: str
-    owner: object | None  # the seat here; None: told by another process
+    owner: S | None  # the seat here; None: told by another process
     person: str
     heard_at: float
 
 
 @dataclass(slots=True)
-class Presences:
-    known: dict[int, _Known] = field(default_factory=dict)
+class Presences(Generic[S]):
+    known: dict[int, _Known[S]] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
-    owned: dict[object, int] = field(default_factory=dict)
+    owned: dict[S, int] = field(default_factory=dict)
     lifted: set[int] = field(default_factory=set)  # told with a clock above the one that the client gave
 
-    def hear(self, seat: object, user: User, entries: Iterable[Presence], now: float) -> None:
+    def hear(self, seat: S, user: User, entries: Iterable[Presence], now: float) -> None:
         """Take what `seat` says of itself; drop what it says of others. Raises: ProtocolError."""
         for entry in entries:
             if self._claims(seat, user, entry):
                 self._take(seat, user, entry, now)
 
-    def _claims(self, seat: object, user: User, entry: Presence) -> bool:
+    def _claims(self, seat: S, user: User, entry: Presence) -> bool:
         mine = self.owned.get(seat)
         if mine is not None:
             return mine == entry.client_id
@@ -70,7 +74,7 @@ class Presences:
         self.owned[seat] = entry.client_id
         return True
 
-    def _take(self, seat: object, user: User, entry: Presence, now: float) -> None:
+    def _take(self, seat: S, user: User, entry: Presence, now: float) -> None:
         state = _signed(entry.state, user)
         known = self.known.get(entry.client_id)
         clock = entry.clock if known is None else max(entry.clock, known.clock + (known.state != state))
@@ -100,7 +104,7 @@ class Presences:
             news.append(entry.client_id)
         return news
 
-    def leave(self, seat: object) -> None:
+    def leave(self, seat: S) -> None:
         """The seat's socket is gone: so is its client."""
         client_id = self.owned.pop(seat, None)
         known = self.known.get(client_id) if client_id is not None else None
@@ -121,6 +125,11 @@ class Presences:
                 del self.known[client_id]
                 self.lifted.discard(client_id)
         return gone
+
+    def owner(self, client_id: int) -> S | None:
+        """The seat here that speaks for the client."""
+        known = self.known.get(client_id)
+        return known.owner if known is not None else None
 
     def take_changed(self) -> list[int]:
         """The ids of this process's clients that changed since the last call."""

@@ -8,7 +8,7 @@ saved, until the client returns all that it has.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -24,8 +24,12 @@ Reason = Literal["read-only", "foreign-client"]
 class Outlet(Protocol):
     """The way to one client. Neither call blocks."""
 
+    on_full: Callable[[], None]  # called when it becomes full
+
     @property
-    def sent_at(self) -> float: ...  # when a frame was last written, by the monotonic clock
+    def framing(self) -> Callable[[bytes], bytes]: ...  # makes of a frame what is written; the same for many
+    @property
+    def write(self) -> Callable[[bytes], None]: ...  # not to be called once the client has left
     @property
     def is_full(self) -> bool: ...  # so much waits to be read by the client that no more should be sent
     @property
@@ -43,6 +47,7 @@ class Seat:
     wants_status: bool = False
     hears_stateless: bool = False
     read_no: int = 0  # of the reading that the grant is from: an older one may end later
+    beats_at: float = 0.0  # when a stock client must be told again that we live
     refused: Reason | None = None  # why a data frame was, that was not returned since
     _received: int = 0  # data frames
     _saved: int = 0
@@ -63,19 +68,21 @@ class Seat:
         """One data frame more has come."""
         self._received += 1
 
-    def wait_for(self, flush: int, *, saved: int) -> None:
-        """What has come by now is saved with `flush`; all flushes up to `saved` are."""
-        if self.refused is None:
+    def wait_for(self, flush: int, *, saved: int) -> bool:
+        """What has come by now is saved with `flush`; all flushes up to `saved` are. Whether anything waits."""
+        if self.wants_status and self.refused is None:
             self._waiting.append((flush, self._received))
-            self.acknowledge(saved)
+            return self.acknowledge(saved)
+        return False
 
-    def acknowledge(self, saved: int) -> None:
-        """All flushes up to `saved` are on disk."""
+    def acknowledge(self, saved: int) -> bool:
+        """All flushes up to `saved` are on disk. Whether anything waits for another."""
         before = self._saved
         while self._waiting and self._waiting[0][0] <= saved:
             self._saved = self._waiting.popleft()[1]
-        if self.wants_status and self._saved != before:
+        if self._saved != before:
             self.outlet.send(encode(Status(self._saved)))
+        return bool(self._waiting)
 
     def refuse(self, reason: Reason) -> None:
         self.refused = reason

@@ -14,7 +14,7 @@ from backend.core import metrics
 from backend.core.errors import AppError
 from collab.errors import SlowConsumer
 from collab.heavy import Heavy, HeavyFailed
-from collab.protocol import SyncUpdate, encode
+from collab.protocol import EMPTY_UPDATE, SyncUpdate, encode
 from collab.room import Diff, Room
 from collab.seats import Seat
 
@@ -40,19 +40,19 @@ class SlowClients:
         self, heavy: Heavy, spawn: Callable[[Coroutine[Any, Any, None]], None], caught_up: Callable[[Seat], None]
     ) -> None:
         self._heavy, self._spawn, self._caught_up = heavy, spawn, caught_up
-        self.behind: dict[Seat, _Behind] = {}  # who is to be sent nothing
+        self._behind: dict[Seat, _Behind] = {}
 
     def add(self, seat: Seat, room: Room, missed: Iterable[bytes], now: float) -> None:
         """Note that the client was sent all of the document but `missed`."""
         metrics.COLLAB_RESYNCS.labels("slow_client").inc()
-        self.behind[seat] = _Behind(room.state_vector(before=missed), seat.outlet.unsent_bytes, now)
+        self._behind[seat] = _Behind(room.state_vector(before=missed), seat.outlet.unsent_bytes, now)
 
     def discard(self, seat: Seat) -> None:
-        self.behind.pop(seat, None)
+        self._behind.pop(seat, None)
 
     def see_to(self, room: Room, now: float) -> None:
         """Bring what they missed to those who have read, and let those go who read nothing."""
-        for seat, behind in list(self.behind.items()):
+        for seat, behind in list(self._behind.items()):
             if not seat.outlet.is_full:
                 self._catch_up(seat, behind, room)
             elif (unsent_bytes := seat.outlet.unsent_bytes) < behind.unsent_bytes:
@@ -68,7 +68,7 @@ class SlowClients:
             behind.catching_up = True
             self._spawn(self._catch_up_heavy(seat, behind, diff, room.state_vector()))
             return
-        del self.behind[seat]
+        del self._behind[seat]
         _send(seat, diff.updates())
         self._caught_up(seat)
 
@@ -86,4 +86,5 @@ class SlowClients:
 
 def _send(seat: Seat, updates: Iterable[bytes]) -> None:
     for update in updates:
-        seat.outlet.send(encode(SyncUpdate(update)))
+        if update != EMPTY_UPDATE:
+            seat.outlet.send(encode(SyncUpdate(update)))

@@ -65,6 +65,7 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
         super().__init__(*args, **options)
         self.is_full = False
         self._receiver: Callable[[bytes | None], None] | None = None
+        self._filled: Callable[[], None] | None = None
         self._rest = bytearray()  # of what the network brought: the beginning of a frame
         self._needed = 0  # bytes until it is worth looking at again
         self._parts: list[bytes] | None = None  # so far, of a message that comes in several frames
@@ -74,13 +75,19 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
     # --- for the application
 
     def take_over(
-        self, receiver: Callable[[bytes | None], None], ended: Callable[[int], None], *, full_bytes: int
+        self,
+        receiver: Callable[[bytes | None], None],
+        *,
+        ended: Callable[[int], None],
+        filled: Callable[[], None],
+        full_bytes: int,
     ) -> None:
         """Have `receiver` called with each binary message, and with None for a text; `ended` with the close code.
 
-        Both are called in the event loop, at once for what came before. `receive` brings nothing any more. `is_full` is
-        told of the socket from `full_bytes` that wait to be sent until all but an eighth of them are.
+        All are called in the event loop, at once for what came before. `receive` brings nothing any more. A socket
+        `is_full` from `full_bytes` that wait to be sent, which `filled` tells, until all but an eighth of them are.
         """
+        self._filled = filled
         self.transport.set_write_buffer_limits(full_bytes, full_bytes // 8)
         waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
         self._receiver = receiver
@@ -100,12 +107,20 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
             self.transport.write(frames)
 
     @property
+    def writer(self) -> Callable[[bytes], None]:
+        """The shortest way to send what `frame` encoded, for who stops when `ended` is called."""
+        write: Callable[[bytes], None] = self.transport.write
+        return write
+
+    @property
     def unsent_bytes(self) -> int:
         return self.transport.get_write_buffer_size()
 
     def pause_writing(self) -> None:
         self.is_full = True
         super().pause_writing()
+        if self._filled is not None:
+            self._filled()
 
     def resume_writing(self) -> None:
         self.is_full = False

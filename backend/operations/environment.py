@@ -147,7 +147,6 @@ def _sizes() -> Iterator[Finding]:
             ("COLLAB_MAX_UPDATE_BYTES", "COLLAB_BACKLOG_BYTES", "One update alone would stop its document."),
             ("MAX_UPLOAD_BYTES", "MAX_RESULT_BYTES", "A picture could be taken in that no job may read."),
             ("JOB_LEASE_S", "JOB_RUN_TIMEOUT_S", "A job would end before its worker is missed."),
-            ("COLLAB_GRANT_REFRESH_S", "COLLAB_BACKLOG_S", "Rights are to be read again while edits wait."),
         )
         if getattr(settings, lower) > getattr(settings, upper)
     ]

@@ -1,7 +1,7 @@
 """A document with a wire that the test holds in its hands, and people who sit down at it."""
 
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from collab import peers
 from collab.heavy import Heavy
 from collab.journal import Append
 from collab.live import LiveDocument
+from collab.outlet import nothing
 from collab.ports import Grant, Mode
 from collab.protocol import (
     Message,
@@ -33,12 +34,30 @@ class Out:
 
     frames: list[bytes] = field(default_factory=list)
     closed: AppError | None = None
-    sent_at: float = 0.0
-    is_full: bool = False
     unsent_bytes: int = 0
+    _is_full: bool = False
 
-    def send(self, frame: bytes) -> None:
-        self.frames.append(frame)
+    def __post_init__(self) -> None:
+        self.on_full: Callable[[], None] = nothing
+
+    @staticmethod
+    def framing(frame: bytes) -> bytes:
+        return frame
+
+    def write(self, framed: bytes) -> None:
+        self.frames.append(framed)
+
+    send = write
+
+    @property
+    def is_full(self) -> bool:
+        return self._is_full
+
+    @is_full.setter
+    def is_full(self, value: bool) -> None:
+        self._is_full = value
+        if value:
+            self.on_full()
 
     def close(self, error: AppError) -> None:
         self.closed = error

@@ -33,7 +33,6 @@ async def hub(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hu
     for name, seconds in {"TICK_S": 0.05, "LOOK_S": 0.05, "IDLE_S": 0.2}.items():
         monkeypatch.setattr(hubs, name, seconds)
     made = Hub()
-    made.limits = replace(made.limits, grant_refresh_s=0.1)
     await made.open()
     yield made
     await made.close()

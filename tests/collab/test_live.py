@@ -243,7 +243,6 @@ async def test_only_the_server_sends_some_messages(table: Table) -> None:
 async def test_a_quiet_connection_is_kept_alive(table: Table) -> None:
     """Stock clients hang up after 30 s of silence."""
     _, out = table.sit()
-    out.sent_at = table.now
     table.document.tick()
     assert KEEP_ALIVE not in out.frames
     table.now += live.KEEP_ALIVE_S + 1

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from backend.core import ids
 from collab import peers
 from collab.errors import ProtocolError
+from collab.ports import Scope
 from collab.protocol import Presence
 from tests.conftest import Stack
 from tests.waiting import until
@@ -78,7 +78,7 @@ class Process:
     def subscribed(self, document_id: UUID) -> None:
         self.subscriptions += 1
 
-    def access_changed(self, scope: dict[str, Any]) -> None: ...
+    def access_changed(self, scope: Scope) -> None: ...
 
     def say(self, document_id: UUID, seq: int) -> None:
         self.peers.publish(document_id, peers.Committed(self.writer, seq))

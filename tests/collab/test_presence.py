@@ -26,14 +26,14 @@ def _state(presences: Any, client_id: Any) -> Any:
 
 def test_the_user_is_the_servers_word() -> None:
     """A client cannot name itself: `user` is overwritten, the rest stays."""
-    here = Presences()
+    here: Presences[str] = Presences()
     here.hear("a", ADA, [Presence(1, 1, '{"user":{"id":"per_bo","name":"Bo"},"pointer":{"x":1}}')], 0)
     assert _state(here, 1) == (1, {"user": ADA.fields(), "pointer": {"x": 1}})
 
 
 def test_what_a_client_repeats_of_others_is_dropped() -> None:
     """Stock clients send back what they hear; only the socket's own client counts."""
-    here = Presences()
+    here: Presences[str] = Presences()
     here.hear("a", ADA, [Presence(1, 1, "{}")], 0)
     here.hear("b", BO, [Presence(2, 1, "{}"), Presence(1, 9, '{"forged":1}')], 0)
     here.hear("c", BO, [Presence(1, 10, "null")], 0)
@@ -42,7 +42,7 @@ def test_what_a_client_repeats_of_others_is_dropped() -> None:
 
 def test_leaving_is_told_once() -> None:
     """A socket that ends takes its client away."""
-    here = Presences()
+    here: Presences[str] = Presences()
     here.hear("a", ADA, [Presence(1, 4, "{}")], 0)
     here.take_changed()
     here.leave("a")
@@ -55,7 +55,7 @@ def test_leaving_is_told_once() -> None:
 
 def test_one_who_comes_back_with_the_same_clock_is_seen_at_once() -> None:
     """Receivers ignore a clock that they know, so the state goes out with a higher one."""
-    here = Presences()
+    here: Presences[str] = Presences()
     here.hear("a", ADA, [Presence(1, 4, "{}")], 0)
     here.leave("a")
     here.hear("b", ADA, [Presence(1, 4, "{}")], 1)
@@ -65,7 +65,7 @@ def test_one_who_comes_back_with_the_same_clock_is_seen_at_once() -> None:
 
 def test_a_new_socket_takes_over_from_a_half_dead_one_of_the_same_person() -> None:
     """The end of the old socket then takes nobody away."""
-    here = Presences()
+    here: Presences[str] = Presences()
     here.hear("old", ADA, [Presence(1, 4, "{}")], 0)
     here.hear("new", ADA, [Presence(1, 5, '{"pointer":null}')], 1)
     here.leave("old")
@@ -74,7 +74,7 @@ def test_a_new_socket_takes_over_from_a_half_dead_one_of_the_same_person() -> No
 
 def test_other_processes_are_heard_and_expire() -> None:
     """A client elsewhere is shown, and gone 30 s after its process fell silent; then forgotten."""
-    here = Presences()
+    here: Presences[str] = Presences()
     entry = Presence(7, 1, json.dumps({"user": BO.fields()}))
     assert here.hear_peer([entry], 0) == [7]
     assert here.hear_peer([entry], 10) == []
@@ -87,7 +87,7 @@ def test_other_processes_are_heard_and_expire() -> None:
 
 def test_only_clients_here_are_ours_to_tell() -> None:
     """`here(own=True)` leaves out the clients of other processes."""
-    here = Presences()
+    here: Presences[str] = Presences()
     here.hear_peer([Presence(7, 1, json.dumps({"user": BO.fields()}))], 0)
     here.hear("a", ADA, [Presence(1, 1, "{}")], 0)
     assert [entry.client_id for entry in here.here(own=True).entries] == [1]
@@ -98,7 +98,7 @@ def test_only_clients_here_are_ours_to_tell() -> None:
 def test_a_state_that_is_no_object_ends_the_connection(state: str) -> None:
     """Not JSON, not an object, or too large: a ProtocolError."""
     with pytest.raises(ProtocolError):
-        Presences().hear("a", ADA, [Presence(1, 1, state)], 0)
+        Presences[str]().hear("a", ADA, [Presence(1, 1, state)], 0)
 
 
 @given(
@@ -113,7 +113,7 @@ def test_a_state_that_is_no_object_ends_the_connection(state: str) -> None:
 )
 def test_told_clocks_never_fall(acts: Any) -> None:
     """Whatever sockets say, the clock told of a client never goes back, and a changed state has a higher one."""
-    here, told = Presences(), dict[int, tuple[int, str]]()
+    here, told = Presences[int](), dict[int, tuple[int, str]]()
     for seat, client_id, clock, state in acts:
         if state == "leave":
             here.leave(seat)

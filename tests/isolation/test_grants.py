@@ -68,6 +68,8 @@ SYSTEM = {
     "recommendations_part": RW,
     "recommendations_position": RW,
     "recommendations_seen": RW,
+    # co-editing, which lets those go whose rights are gone
+    "workspaces_access_change": "SELECT",
 }
 # Beside `tenant` (what the transaction's workspace owns) and `member` (read by the person's workspaces).
 POLICIES = {
@@ -86,7 +88,9 @@ POLICIES = {
 # Functions that run as the tables' owner, whoever calls them.
 DEFINERS = [
     "app_drop_expired_sessions",  # and nothing else
+    "app_drop_old_access_changes",  # and nothing else
     "app_find_invitation",  # what a link tells, by the digest of its secret
+    "app_note_access_change",  # a trigger: notes whose rights a statement changed
     "app_use_session",  # the one session with the digest of the key that was shown
     "app_use_token",  # the one token with the digest that was shown
 ]

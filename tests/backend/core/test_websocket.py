@@ -44,6 +44,7 @@ class Echo:
     heard: list[bytes | None] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     sockets: list[DirectWebSocket] = field(default_factory=list)
+    filled: list[DirectWebSocket] = field(default_factory=list)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -61,7 +62,11 @@ class Echo:
             self.heard.append(message)
             socket.write(framed(message if message is not None else b"text"))
 
-        socket.take_over(hear, lambda code: None if ended.done() else ended.set_result(code), full_bytes=1000)
+        def end(code: int) -> None:
+            if not ended.done():
+                ended.set_result(code)
+
+        socket.take_over(hear, ended=end, filled=lambda: self.filled.append(socket), full_bytes=1000)
         self.ends.append(await ended)
 
 
@@ -250,6 +255,7 @@ async def test_it_tells_that_a_client_does_not_read() -> None:
             sent += 1
             await asyncio.sleep(0)
         assert socket.unsent_bytes > 1000
+        assert echo.filled == [socket]
         assert await connection.messages(sent) == [bytes(60_000)] * sent
         await until(lambda: not socket.is_full)
 

@@ -1,7 +1,7 @@
-"""Hides the connection that commits: rows go out as one batch of prepared INSERTs, and a callback reads the answer.
+"""Hides a connection that runs the same few statements all the time: prepared, in batches, read by a callback.
 
-psycopg's coroutines cost several times what the commit costs. Here libpq's pipeline mode is used by hand: the
-statements between two syncs are one transaction, so all rows of a batch are committed or none. Source: libpq 34.5.
+psycopg's coroutines cost several times what a commit costs. Here libpq's pipeline mode is used by hand: the statements
+between two syncs are one transaction, so all rows of a batch are committed or none. Source: libpq 34.5.
 """
 
 import asyncio
@@ -13,26 +13,34 @@ from psycopg import errors, pq
 from psycopg.rows import TupleRow
 
 # The name of a statement, and its parameters in PostgreSQL's binary form.
-Insert: TypeAlias = tuple[bytes, Sequence[bytes | None]]
+Call: TypeAlias = tuple[bytes, Sequence[bytes | None]]
+Found: TypeAlias = list[tuple[bytes | None, ...]]  # rows, in the same form
 
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 
 
-class Committer:
+class Pipeline:
     """One batch at a time; who calls again waits for the first."""
 
     def __init__(self, url: str, statements: Mapping[bytes, bytes], **options: Any) -> None:
         self._url, self._statements, self._options = url, statements, options
         self._connection: psycopg.AsyncConnection[TupleRow] | None = None
         self._done: asyncio.Future[None] | None = None
+        self._found: Found = []
+        self._free = asyncio.Lock()
         self._error: psycopg.Error | None = None
         self._prepared = False
 
-    async def commit(self, batch: Iterable[Insert]) -> None:
-        """Raises: psycopg.Error. After an OperationalError nobody knows whether it was committed."""
+    async def run(self, batch: Iterable[Call]) -> Found:
+        """The rows that it found. Raises: psycopg.Error; after an OperationalError nobody knows whether it was done."""
+        async with self._free:
+            return await self._run(batch)
+
+    async def _run(self, batch: Iterable[Call]) -> Found:
         if self._connection is None:
             await self._connect()
         self._done, self._error = asyncio.get_running_loop().create_future(), None
+        self._found = []
         try:
             self._send(batch)
             self._advance()
@@ -41,14 +49,15 @@ class Committer:
             await self.close()
             raise
         self._prepared = True
+        return self._found
 
-    def _send(self, batch: Iterable[Insert]) -> None:
+    def _send(self, batch: Iterable[Call]) -> None:
         pg = self._pg
         if not self._prepared:
             for name, statement in self._statements.items():
                 pg.send_prepare(name, statement)
         for name, values in batch:
-            pg.send_query_prepared(name, values, [pq.Format.BINARY] * len(values))
+            pg.send_query_prepared(name, values, [pq.Format.BINARY] * len(values), pq.Format.BINARY)
         pg.pipeline_sync()
 
     async def close(self) -> None:
@@ -94,6 +103,9 @@ class Committer:
             return
         if result.status in _FAILED:
             self._error = self._error or errors.error_from_result(result)
+        elif result.status == pq.ExecStatus.TUPLES_OK:
+            columns = range(result.nfields)
+            self._found += [tuple(result.get_value(row, at) for at in columns) for row in range(result.ntuples)]
         elif result.status == pq.ExecStatus.PIPELINE_SYNC and self._done is not None:
             if self._error is None:
                 self._done.set_result(None)
