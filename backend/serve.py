@@ -135,6 +135,7 @@ def main() -> None:
         loop="uvloop",
         http=BoundedHttp,
         ws=DirectWebSocket,
+        ws_ping_interval=None,  # see DirectWebSocket: the kernel asks
         ws_per_message_deflate=False,  # frames are small, and Yjs packs them already
         log_level="warning",
         access_log=False,

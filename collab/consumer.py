@@ -128,7 +128,8 @@ async def _serve(hub: Hub, scope: dict[str, Any], outlet: SocketOutlet) -> AppEr
     document, seat = await hub.join(grant, outlet, wants_status=query.get("status") == ["1"])
 
     document.ask(seat)
-    return await _stay(hub, outlet, lambda frame: document.receive(seat, decode(frame)), lambda: document.leave(seat))
+    act: _Act = lambda frame: document.receive(seat, decode(frame))  # noqa: E731 - typed here, it reads as one
+    return await _stay(hub, outlet, act, lambda: hub.leave(document, seat))
 
 
 async def _serve_many(hub: Hub, scope: dict[str, Any], outlet: SocketOutlet) -> AppError | int:

@@ -137,7 +137,7 @@ class Session(FramedOutlet):
         grant = await self._granted(token)
         if grant.person_id != seat.grant.person_id:
             raise AccessLost
-        seat.grant = grant
+        self._documents.hub.renew(seat, grant)
         self._welcome(grant)
 
     async def _granted(self, token: str) -> Grant:
@@ -190,7 +190,7 @@ class Session(FramedOutlet):
         self._documents.unqueue_all(self._queue)
         if self._seated is not None:
             document, seat = self._seated
-            document.leave(seat)
+            self._documents.hub.leave(document, seat)
         self._seated = None
 
 

@@ -20,6 +20,7 @@ from django.conf import settings
 from backend.core import metrics
 from backend.core.errors import AppError
 from collab import bridge
+from collab.beats import Beats
 from collab.errors import AccessLost, MalformedUpdate, RoomUnavailable, ShuttingDown, StaleEpoch
 from collab.heavy import Heavy, HeavyFailed
 from collab.journal import AWAY, Append, Journal, News
@@ -73,6 +74,7 @@ class Hub:
         self._documents: dict[UUID, LiveDocument] = {}
         self._seq = itertools.count(1)
         self._reading = itertools.count(1)
+        self._beats = Beats()
         self._doubted: dict[_Whose, dict[UUID, Grant]] = {}  # what is to be read again
         self._doubts = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -147,6 +149,7 @@ class Hub:
             raise RoomUnavailable
         seat = Seat(grant, outlet, wants_status, hears_stateless)
         document.join(seat)
+        self._beats.add(seat)
         if self.access_changes != changes:
             self._look_again(grant)
         return document, seat
@@ -248,11 +251,10 @@ class Hub:
             await asyncio.sleep(TICK_S)
             now = time.monotonic()
             metrics.LOOP_LAG.observe(max(0.0, now - slept_at - TICK_S))
+            for seat in self._beats.beat():
+                seat.outlet.close(AccessLost())
             for document in list(self._documents.values()):
                 document.tick()
-                for seat in document.seats:
-                    if _is_over(seat.grant):
-                        seat.outlet.close(AccessLost())
                 if document.backlog_age_s > self.limits.backlog_s:
                     document.close(RoomUnavailable())
                 if document.rows_since_compaction > COMPACT_ROWS:
@@ -307,6 +309,15 @@ class Hub:
 
     # --- who may stay
 
+    def renew(self, seat: Seat, grant: Grant) -> None:
+        """The same person's, as it is now."""
+        seat.grant = grant
+        self._beats.renew(seat)
+
+    def leave(self, document: LiveDocument, seat: Seat) -> None:
+        self._beats.discard(seat)
+        document.leave(seat)
+
     def _look_again(self, grant: Grant) -> None:
         self._doubted.setdefault(_whose(grant), {})[grant.document_id] = grant
         self._doubts.set()
@@ -343,7 +354,8 @@ class Hub:
             if (error := _verdict(seat.grant, fresh)) is not None:
                 seat.outlet.close(error)
             elif fresh is not None and seat.read_no < read_no:
-                seat.grant, seat.read_no = fresh, read_no
+                seat.read_no = read_no
+                self.renew(seat, fresh)
 
 
 def _whose(grant: Grant) -> _Whose:
@@ -351,12 +363,8 @@ def _whose(grant: Grant) -> _Whose:
     return grant.person_id, grant.origin, None if grant.origin else grant.until
 
 
-def _is_over(grant: Grant) -> bool:
-    return grant.until is not None and grant.until.timestamp() < time.time()
-
-
 def _verdict(seated: Grant, fresh: Grant | None) -> AppError | None:
-    if fresh is None or _is_over(seated):
+    if fresh is None or seated.is_over:
         return AccessLost()
     return StaleEpoch() if fresh.epoch != seated.epoch else None
 

@@ -25,7 +25,6 @@ from collab.owners import Owners
 from collab.presence import Presences
 from collab.protocol import (
     EMPTY_UPDATE,
-    KEEP_ALIVE,
     Awareness,
     Message,
     QueryAwareness,
@@ -43,8 +42,6 @@ from collab.updates import Contents, read_update
 from collab.wire import Wire
 
 log = structlog.get_logger()
-
-KEEP_ALIVE_S = 20.0  # from one to the next: a stock client hangs up after 30 s of silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +117,6 @@ class LiveDocument:
             raise RoomUnavailable
         self.seats.add(seat)
         self._audience.add(seat)
-        seat.beats_at = self._clock() + KEEP_ALIVE_S
         self._greet(seat)
 
     def _greet(self, seat: Seat) -> None:
@@ -475,11 +471,6 @@ class LiveDocument:
         self._show(self.presences.expire(now))
         for waiting in self._reconciler.take_overdue(now):
             self._gather(_Entry(waiting.update, None, waiting.person_id, ours=True))
-        for seat in self.seats:
-            if now > seat.beats_at:
-                seat.beats_at = now + KEEP_ALIVE_S
-                if not seat.outlet.is_full:
-                    seat.outlet.send(KEEP_ALIVE)
         if self.room is not None:
             self._slow.see_to(self.room, now)
             self._reconciler.tick(self.room, now)

@@ -1,5 +1,6 @@
 """What co-editing asks of the house around it, in its own words; `settings.COLLAB_ACCESS` binds the answer."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +39,10 @@ class Grant:
     mode: Mode
     until: datetime | None
     origin: Origin | None = None  # None: nothing but the person
+
+    @property
+    def is_over(self) -> bool:
+        return self.until is not None and self.until.timestamp() < time.time()
 
 
 @dataclass(frozen=True, slots=True)

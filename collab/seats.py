@@ -47,7 +47,6 @@ class Seat:
     wants_status: bool = False
     hears_stateless: bool = False
     read_no: int = 0  # of the reading that the grant is from: an older one may end later
-    beats_at: float = 0.0  # when a stock client must be told again that we live
     refused: Reason | None = None  # why a data frame was, that was not returned since
     _received: int = 0  # data frames
     _saved: int = 0

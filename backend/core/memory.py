@@ -8,12 +8,27 @@ the kernel has no large pages, or does not give them, nothing happens. Source: m
 import ctypes
 import re
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 PAGE_BYTES = 2 * 1024 * 1024
 HUGEPAGE, COLLAPSE = 14, 25
+AGAIN_S = 30.0
 _REGION = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw-p \S+ 00:00 0 +(\[heap\])?$")
+
+
+def keep_on_large_pages() -> None:
+    """Now, and beside the process's work from time to time: what came since lies on small ones."""
+    use_large_pages()
+
+    def go_on() -> None:
+        while True:
+            time.sleep(AGAIN_S)
+            use_large_pages()
+
+    threading.Thread(target=go_on, name="large pages", daemon=True).start()
 
 
 def use_large_pages() -> int:

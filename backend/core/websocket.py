@@ -6,6 +6,7 @@ application takes the DirectWebSocket in its scope over: then it gets each messa
 frames that it has encoded once for many sockets. Handshake, pings and closing stay uvicorn's. Source: RFC 6455.
 """
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ EXTENSION = "atelier.direct"
 CONT, TEXT, BINARY = 0, 1, 2
 FIN, MASKED = 0x80, 0x80
 PROTOCOL_ERROR, NO_STATUS, TOO_LARGE = 1002, 1005, 1009
+DEAD_S = 25
 KEPT_BYTES = 256 * 1024  # of the last frame: a whole document is seldom sent to many, and would be kept for long
 
 
@@ -89,6 +91,7 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
         """
         self._filled = filled
         self.transport.set_write_buffer_limits(full_bytes, full_bytes // 8)
+        self._watch_for_death()
         waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
         self._receiver = receiver
         self.queue = _Told(ended)  # type: ignore[assignment]  # the few things that uvicorn says, not a message each
@@ -100,6 +103,17 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
                 receiver(message.get("bytes"))
             else:
                 self.queue.put_nowait(message)
+
+    def _watch_for_death(self) -> None:
+        """Have the kernel ask a silent client whether it is there, and end the connection after DEAD_S without a word.
+
+        A ping of WebSocket's asks the same, for hundreds of times the work. Source: tcp(7).
+        """
+        peer = self.transport.get_extra_info("socket")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, DEAD_S - 15)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_S * 1000)
 
     def write(self, frames: bytes) -> None:
         """Send what `frame` encoded; a socket that is closing is passed over."""

@@ -6,10 +6,9 @@ import pycrdt
 import pytest
 
 from backend.core import ids
-from collab import live, peers, reconciler
+from collab import peers, reconciler
 from collab.errors import ProtocolError, RoomUnavailable
 from collab.protocol import (
-    KEEP_ALIVE,
     Status,
     SyncStep1,
     SyncStep2,
@@ -238,13 +237,3 @@ async def test_only_the_server_sends_some_messages(table: Table) -> None:
     with pytest.raises(ProtocolError):
         table.say(ada, Status(1))
     assert out.messages(SyncStep1) == []
-
-
-async def test_a_quiet_connection_is_kept_alive(table: Table) -> None:
-    """Stock clients hang up after 30 s of silence."""
-    _, out = table.sit()
-    table.document.tick()
-    assert KEEP_ALIVE not in out.frames
-    table.now += live.KEEP_ALIVE_S + 1
-    table.document.tick()
-    assert out.frames[-1] == KEEP_ALIVE
