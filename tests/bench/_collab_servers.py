@@ -189,9 +189,9 @@ def database_and_broker() -> Iterator[Plan]:
 
 
 @contextmanager
-def ours(plan: Plan, core: int) -> Iterator[Server]:
+def ours(plan: Plan, core: int, *, port: int = 0) -> Iterator[Server]:
     """One web process, its journal on."""
-    port = plans.free_port(taken=set())
+    port = port or plans.free_port(taken=set())
     command = [sys.executable, "-m", "backend.serve", "--port", str(port)]
     with started(command, port, core=core) as process:
         yield Server("Atelier", "y-websocket", f"ws://{HOST}:{port}/collab", process, _database(plan), _documents)

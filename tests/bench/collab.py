@@ -5,7 +5,8 @@ driven in turn by the same load (`_collab_peers/load.mjs`), interleaved, at leas
 checked at every other client of its document. A cost is the CPU of the server's process over the characters that
 arrived in the measured seconds; what PostgreSQL spent is told beside it. Ratios are medians of the rounds' ratios.
 
-QUICK=1 plays one short round against fewer peers.
+Then a crowd that only looks: its idle sockets, and its return after a restart. PARTS="deliveries idle storm" plays some
+of it, SHAPES and ONLY some shapes and peers, and QUICK=1 one short round with smaller crowds.
 """
 
 import json
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.embedded.plan import Plan
+from tests.bench._collab_crowd import idle, storm
 from tests.bench._collab_servers import PEERS, SERVERS, Server, apart, cores, database_and_broker, ours
 from tests.contract.packages import NODE, install_packages
 
@@ -110,11 +113,25 @@ def rows() -> list[dict[str, Any]]:
     wanted = os.environ.get("SHAPES", "").split()
     shapes = [shape for shape in SHAPES if not wanted or str(shape).replace("×", "x") in wanted]
     names = os.environ["ONLY"].split(",") if os.environ.get("ONLY") else list(SERVERS)
+    parts = os.environ.get("PARTS", "deliveries idle storm").split()
     measured: dict[tuple[str, str], list[Run]] = {}
+    found: list[dict[str, Any]] = []
+    with apart(core, others), database_and_broker() as plan:
+        if "idle" in parts:
+            count, measure_s = (2000, 25.0) if QUICK else (10_000, 75.0)
+            found += [_row(*one) for one in idle(plan, core, count=count, measure_s=measure_s)]
+        if "storm" in parts:
+            found += [_row(*one) for one in storm(plan, core, count=500 if QUICK else 2000)]
+        if "deliveries" in parts:
+            _deliver(plan, core, shapes, names, measured)
+    return [row for shape in shapes for row in _report(shape, measured)] + found
+
+
+def _deliver(
+    plan: Plan, core: int, shapes: Sequence[Shape], names: Sequence[str], measured: dict[tuple[str, str], list[Run]]
+) -> None:
     with ExitStack() as running:
-        running.enter_context(apart(core, others))
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="atelier-bench-")))
-        plan = running.enter_context(database_and_broker())
         servers = [running.enter_context(ours(plan, core))]
         servers += [running.enter_context(SERVERS[name](folder, core)) for name in names if name != US]
         for number in range(ROUNDS):
@@ -132,7 +149,6 @@ def rows() -> list[dict[str, Any]]:
                         print(f"  {server.name} drowned at {shape}, and is left out from here on", file=sys.stderr)
                         server.process.kill()
                         servers.remove(server)
-    return [row for shape in shapes for row in _report(shape, measured)]
 
 
 def _line(number: int, server: Server, shape: Shape, run: Run) -> str:
@@ -152,8 +168,10 @@ def _report(shape: Shape, measured: dict[tuple[str, str], list[Run]]) -> list[di
     def median(name: str, value: str) -> float:
         return statistics.median(run.cost_us if value == "cost_us" else run.said[value] for run in runs(name))
 
-    found = []
+    found: list[dict[str, Any]] = []
     us = runs(US)
+    if not us:
+        return found
     costs = {name: f"{median(name, 'cost_us'):.1f}" for name in (US, *SERVERS) if runs(name)}
     beside = ", ".join(f"{name} {cost}" for name, cost in costs.items())
     for peer, bar in ((MEMORY, shape.of_memory), (DURABLE, OF_DURABLE), (BUN, shape.of_bun)):
