@@ -41,6 +41,7 @@ T = TypeVar("T")
 _IN_FLIGHT = 2
 _POLL_S = 0.05  # how often the caller is asked whether the job is cancelled
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
+_TOO_LITTLE_S = 0.05  # of time, to hear whether Triton is back
 # A model's process that died, or a server on its way down. A model that breaks each time must not be asked for ever.
 _PERHAPS_BROKEN = ("INTERNAL", "UNKNOWN", "CANCELLED")
 _TRIES_WHEN_BROKEN = 5  # two of them go by until a dead model is noticed and Triton is started anew
@@ -278,14 +279,16 @@ class Client:
     async def _tile(self, work: _Run, tile: tiles.Tile) -> _Answer:
         """Ask until there is an answer, the time is up, or asking again can't help."""
         pause_s, broken = _FIRST_PAUSE_S, 0
+        away: InferenceServerException | None = None  # Triton was, when it was asked last
         while True:
+            if away is not None and work.left_s() < _TOO_LITTLE_S:
+                raise TritonUnavailable from away
             try:
                 return await self._ask(work, tile)
             except InferenceServerException as exc:
                 status = _status(exc)
                 broken += status in _PERHAPS_BROKEN
-                if status == "UNAVAILABLE" and work.left_s() <= 0:
-                    raise TritonUnavailable from exc
+                away = exc if status == "UNAVAILABLE" else None
                 if status == "DEADLINE_EXCEEDED":
                     raise InferenceTimeout(f"The model {work.model.name} did not finish in time.") from exc
                 if status not in ("UNAVAILABLE", *_PERHAPS_BROKEN) or broken >= _TRIES_WHEN_BROKEN:

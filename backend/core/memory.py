@@ -15,18 +15,18 @@ from pathlib import Path
 
 PAGE_BYTES = 2 * 1024 * 1024
 HUGEPAGE, COLLAPSE = 14, 25
-AGAIN_S = 30.0
+FIRST_S, AGAIN_S = 5.0, 30.0
 _REGION = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw-p \S+ 00:00 0 +(\[heap\])?$")
 
 
 def keep_on_large_pages() -> None:
-    """Now, and beside the process's work from time to time: what came since lies on small ones."""
-    use_large_pages()
+    """Beside the process's work, soon and then from time to time: what comes lies on small ones at first."""
 
     def go_on() -> None:
+        time.sleep(FIRST_S)
         while True:
-            time.sleep(AGAIN_S)
             use_large_pages()
+            time.sleep(AGAIN_S)
 
     threading.Thread(target=go_on, name="large pages", daemon=True).start()
 

@@ -125,7 +125,10 @@ def tell_access_changed(
     person_id: uuid.UUID | None = None,
     document_id: uuid.UUID | None = None,
 ) -> None:
-    """After the commit, let open sockets and streams read their rights again; they also do so by themselves.
+    """After the commit, let open sockets and streams read their rights again.
+
+    Where Valkey is away it takes some seconds: streams look by themselves, sockets find what triggers noted in
+    `workspaces_access_change`.
 
     Those of all that is named: of a person everywhere, where only the person is.
     """

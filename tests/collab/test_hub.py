@@ -19,7 +19,7 @@ from collab import bridge
 from collab import hub as hubs
 from collab.errors import AccessLost, ShuttingDown, StaleEpoch
 from collab.hub import Hub
-from collab.ports import Grant
+from collab.ports import Grant, Scope
 from collab.protocol import Status, SyncUpdate
 from collab.room import build
 from tests.collab.table import Out
@@ -30,7 +30,7 @@ from tests.waiting import until
 @pytest.fixture
 async def hub(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
     """A hub whose clock runs faster."""
-    for name, seconds in {"TICK_S": 0.05, "LOOK_S": 0.05, "IDLE_S": 0.2}.items():
+    for name, seconds in {"TICK_S": 0.05, "LOOK_S": 0.05, "IDLE_S": 0.2, "REFRESH_RETRY_S": 0.05}.items():
         monkeypatch.setattr(hubs, name, seconds)
     made = Hub()
     await made.open()
@@ -90,6 +90,35 @@ async def test_a_long_journal_is_compacted_while_people_write(
     _, _ = await hub.join(grant, Out(), wants_status=False)
     await _write(hub, grant, 40)
     await until(lambda: _rows(grant) < 20)
+
+
+async def test_rights_that_could_not_be_read_are_read_again(
+    hub: Hub, studio: Studio, grant: Grant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody tells of a change twice."""
+    _, seat = await hub.join(replace(grant, person_id=studio.bo.pk), Out(), wants_status=False)
+    refresh, failures = bridge.refresh, iter([TimeoutError(), OSError()])
+
+    async def fail_first(grants: Sequence[Grant]) -> list[Grant | None]:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        return await refresh(grants)
+
+    monkeypatch.setattr(bridge, "refresh", fail_first)
+    await asyncio.to_thread(_make_viewer, studio)
+    await until(lambda: seat.grant.mode == "read")
+
+
+async def test_a_right_that_changes_while_somebody_sits_down_is_not_missed(
+    hub: Hub, studio: Studio, grant: Grant
+) -> None:
+    """The document still loads when the change is told: the seat is not there yet to be looked at."""
+    joining = asyncio.create_task(hub.join(replace(grant, person_id=studio.bo.pk), Out(), wants_status=False))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(_make_viewer, studio)
+    hub.access_changed(Scope(person_id=studio.bo.pk))
+    _, seat = await joining
+    await until(lambda: seat.grant.mode == "read")
 
 
 async def test_an_older_reading_that_ends_later_changes_nothing(

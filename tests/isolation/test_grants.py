@@ -73,6 +73,7 @@ SYSTEM = {
 }
 # Beside `tenant` (what the transaction's workspace owns) and `member` (read by the person's workspaces).
 POLICIES = {
+    ("workspaces_access_change", "note"),  # the tables' owner, for `app_note_access_change`
     ("core_answer", "own_read"),  # answers to one's own requests
     ("core_answer", "own_write"),
     ("projects_ticket", "bearer"),  # whoever shows a ticket's secret sees its row

@@ -19,6 +19,9 @@ CREATE TABLE workspaces_access_change (
 COMMENT ON TABLE workspaces_access_change IS 'of all that is named: of a person everywhere, where only the person is';
 CREATE INDEX workspaces_access_change_xid ON workspaces_access_change (xid);
 CREATE INDEX workspaces_access_change_age ON workspaces_access_change (created_at);
+ALTER TABLE workspaces_access_change ENABLE ROW LEVEL SECURITY;
+ALTER TABLE workspaces_access_change FORCE ROW LEVEL SECURITY;
+CREATE POLICY note ON workspaces_access_change FOR ALL TO CURRENT_USER USING (true);
 REVOKE ALL ON workspaces_access_change FROM atelier_app;
 GRANT SELECT ON workspaces_access_change TO atelier_system;
 
