@@ -20,7 +20,8 @@ def begin(service: str) -> None:
     # The modules stay for good: to walk through them in each full collection held all requests up for 100 ms.
     gc.collect()
     gc.freeze()
-    memory.keep_on_large_pages()
+    if settings.LARGE_PAGES and service == "web":
+        memory.keep_on_large_pages()
 
 
 def _look_at_pools() -> None:

@@ -22,9 +22,9 @@ from backend.embedded.plan import ROOT, Plan, StackError
 from backend.embedded.progress import Progress
 
 READY_TIMEOUT_S = 120.0  # of a first start on a busy machine, and of what may have much to recover
-# Of a process of ours that was ready before, where all should serve again within 30 s: it takes some 4 s. One that
-# hangs is started anew, and has twice the time then, for it may be the machine that is slow.
-AGAIN_TIMEOUT_S = 15.0
+# Of a process of ours that was ready before, where all should serve again within 30 s: it takes some 4 s. On a slow
+# machine it has more, by the time that it took last. One that hangs is started anew, and has twice the time then.
+AGAIN_TIMEOUT_S, AGAIN_TIMES = 15.0, 3
 STARTS_BEFORE_GIVING_UP = 3  # of a part that has never been ready
 BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 CALM_S = 20.0  # a part that lived as long begins its back-off anew
@@ -191,8 +191,9 @@ class _Keeper(threading.Thread):
                 return "was stopped"
         if self.part.opened:
             self.part.opened(plan)
-        self._supervisor.mark_ready(self.part.name, time.monotonic() - began)
-        self._patience_s = AGAIN_TIMEOUT_S if self.part.layer else READY_TIMEOUT_S
+        took_s = time.monotonic() - began
+        self._supervisor.mark_ready(self.part.name, took_s)
+        self._patience_s = max(AGAIN_TIMEOUT_S, AGAIN_TIMES * took_s) if self.part.layer else READY_TIMEOUT_S
         how = self._outlive(child)
         children.kill_session(child.pid)
         return how

@@ -193,7 +193,7 @@ def ours(plan: Plan, core: int, *, port: int = 0) -> Iterator[Server]:
     """One web process, its journal on."""
     port = port or plans.free_port(taken=set())
     command = [sys.executable, "-m", "backend.serve", "--port", str(port)]
-    with started(command, port, core=core) as process:
+    with started(command, port, core=core, env={"LARGE_PAGES": "true"}) as process:
         yield Server("Atelier", "y-websocket", f"ws://{HOST}:{port}/collab", process, _database(plan), _documents)
 
 

@@ -99,6 +99,7 @@ def test_a_process_of_ours_that_hangs_at_its_second_start_is_started_anew(
 ) -> None:
     """It was ready before, so it gets no more than some seconds; then twice as many."""
     monkeypatch.setattr(supervisors, "AGAIN_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(supervisors, "AGAIN_TIMES", 0)
     starts = plan.folder("run") / "starts"
     script = f"path = Path({str(starts)!r}); path.open('a').write('x'); path.stat().st_size in (2, 3) or ready()"
     with supervised(plan, [replace(toy("a", f"from pathlib import Path; {script}; time.sleep(60)"), layer=1)]) as parts:

@@ -8,9 +8,11 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 
+from backend.embedded.children import last_lines
 from tests.conftest import CLEAN_ENVIRONMENT
 from tests.faults.kinds import KINDS
 from tests.faults.rounds import play
@@ -20,6 +22,7 @@ from tests.smoke.story import Person
 
 SEED = int(os.environ.get("ATELIER_FAULT_SEED") or secrets.randbelow(10**6))
 LEASE_S = 3  # half of what it is elsewhere, for the test waits for three of them in turn
+LOG_LINES = 120
 TESTED = [name for name, kind in KINDS.items() if kind.use != "bench"]
 
 
@@ -40,9 +43,21 @@ def people(stack: FaultStack) -> Iterator[Mapping[str, Person]]:
 @pytest.mark.parametrize("name", TESTED)
 def test_what_was_acknowledged_outlives(stack: FaultStack, people: Mapping[str, Person], name: str) -> None:
     """Nothing acknowledged is lost or doubled, all is served again, and what needs no absent part goes on."""
-    outcome = play(stack, people, KINDS[name], seed=SEED, length="short")
-    print(outcome.says)
-    assert outcome.violations == []
+    with _logs_of_a_failure(stack):
+        outcome = play(stack, people, KINDS[name], seed=SEED, length="short")
+        print(outcome.says)
+        assert outcome.violations == []
+
+
+@contextmanager
+def _logs_of_a_failure(stack: FaultStack) -> Iterator[None]:
+    """Its folder goes with the stack; what its parts said last is all that is left to learn from."""
+    try:
+        yield
+    except BaseException:
+        for log in sorted((stack.var / "logs").glob("*.log")):
+            print(f"--- {log.name}", *last_lines(log, count=LOG_LINES), sep="\n")
+        raise
 
 
 @pytest.mark.slow

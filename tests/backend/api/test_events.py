@@ -193,7 +193,7 @@ def test_nobody_follows_without_end(studio: Studio, live_api: LiveApi) -> None:
         statuses = [stream.status_code for stream in streams]
     assert statuses.count(200) == settings.MAX_STREAMS_PER_PERSON
     assert statuses.count(429) == 5
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while True:
         with clients[0].stream("GET", address) as stream:
             if stream.status_code == 200:
