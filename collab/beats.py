@@ -13,6 +13,7 @@ from collab.audience import Crowd
 from collab.protocol import KEEP_ALIVE
 from collab.seats import Seat
 
+SPARE = 100  # ends of those who left, that are kept at least
 BEAT_S = 25  # at least one second, and what a busy process is late, less than the 30 s
 
 
@@ -24,8 +25,12 @@ class Beats:
         self._wheel = [Crowd() for _ in range(BEAT_S)]
         self._turned = int(clock())  # the second whose place was the last to be seen to
         self._places: dict[Seat, Crowd] = {}
-        self._ends: list[tuple[float, int, Seat]] = []  # a heap
+        self._ends: list[
+            tuple[float, int]
+        ] = []  # a heap, which holds no seat: rights end weeks after who had them left
         self._number = itertools.count()
+        self._numbered: dict[int, Seat] = {}
+        self._numbers: dict[Seat, int] = {}
 
     def add(self, seat: Seat) -> None:
         """At a place by chance: many may have come at once."""
@@ -35,13 +40,23 @@ class Beats:
 
     def renew(self, seat: Seat) -> None:
         """Its grant has changed."""
-        if seat.grant.until is not None:
-            ends_at = self._clock() + seat.grant.until.timestamp() - time.time()
-            heapq.heappush(self._ends, (ends_at, next(self._number), seat))
+        self._forget_end(seat)
+        if seat.grant.until is None:
+            return
+        number = self._numbers[seat] = next(self._number)
+        self._numbered[number] = seat
+        heapq.heappush(self._ends, (self._clock() + seat.grant.until.timestamp() - time.time(), number))
+        if len(self._ends) > 2 * len(self._numbered) + SPARE:
+            self._ends = [end for end in self._ends if end[1] in self._numbered]
+            heapq.heapify(self._ends)
+
+    def _forget_end(self, seat: Seat) -> None:
+        self._numbered.pop(self._numbers.pop(seat, -1), None)
 
     def discard(self, seat: Seat) -> None:
         if (place := self._places.pop(seat, None)) is not None:
             place.discard(seat)
+        self._forget_end(seat)
 
     def beat(self) -> list[Seat]:
         """To be called each second: keep those alive whose turn it is; whose right has ended since the last call."""
@@ -51,8 +66,8 @@ class Beats:
         self._turned = second
         over = []
         while self._ends and self._ends[0][0] <= self._clock():
-            _, _, seat = heapq.heappop(self._ends)
-            if seat not in self._places:
+            seat = self._numbered.get(heapq.heappop(self._ends)[1])
+            if seat is None:
                 continue
             if seat.grant.is_over:
                 over.append(seat)

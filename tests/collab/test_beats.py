@@ -1,12 +1,13 @@
 """When a socket is seen to: often enough for a stock client, and when its right ends; never all at once."""
 
 import time
+import weakref
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from backend.core import ids
-from collab.beats import BEAT_S, Beats
+from collab.beats import BEAT_S, SPARE, Beats
 from collab.ports import Grant
 from collab.protocol import KEEP_ALIVE
 from collab.seats import Seat
@@ -84,3 +85,19 @@ def test_who_has_left_hears_nothing(beats: Beats, clock: Clock) -> None:
     clock.now += 2 * BEAT_S
     assert beats.beat() == []
     assert heard(gone) == 0
+
+
+def test_nothing_is_kept_of_who_has_left(beats: Beats) -> None:
+    """A session's right ends weeks after its socket."""
+    gone = seat(ends_in_s=1e6)
+    beats.add(gone)
+    beats.renew(gone)
+    beats.discard(gone)
+    left = weakref.ref(gone.outlet)
+    del gone
+    assert left() is None
+    for _ in range(1000):
+        passing = seat(ends_in_s=1e6)
+        beats.add(passing)
+        beats.discard(passing)
+    assert len(beats._ends) <= SPARE + 1

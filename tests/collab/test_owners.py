@@ -20,7 +20,7 @@ async def test_a_client_id_is_whose_first_change_it_was(table: Table) -> None:
     before = table.state_vector
     table.say(bo, table.edit())
     table.document.flush()
-    assert table.document.room.state_vector() == before  # type: ignore[union-attr]
+    assert table.document.room.state_vector() == before  # type: ignore[union-attr]  # it is loaded
     assert bo_out.messages(Denied) == [Denied("foreign-client")]
     assert bo_out.messages(SyncStep1) == [SyncStep1(before)]
 
