@@ -25,9 +25,7 @@ class Beats:
         self._wheel = [Crowd() for _ in range(BEAT_S)]
         self._turned = int(clock())  # the second whose place was the last to be seen to
         self._places: dict[Seat, Crowd] = {}
-        self._ends: list[
-            tuple[float, int]
-        ] = []  # a heap, which holds no seat: rights end weeks after who had them left
+        self._ends: list[tuple[float, int]] = []  # a heap; without seats, which leave weeks before their right ends
         self._number = itertools.count()
         self._numbered: dict[int, Seat] = {}
         self._numbers: dict[Seat, int] = {}

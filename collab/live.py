@@ -3,6 +3,9 @@
 An update is applied when it arrives and waits for the flush: at once when the last one is long enough ago, else at the
 end of the window. A flush is one merged update: one frame to every socket (not to a lone sender), one append to the
 journal, one message to the other processes. Presence leaves with it, the latest state of each.
+
+Long still: clients, other processes and commits all change the one state of a document, and what could stand alone does
+(seats, owners, slow, reconciler, audience).
 """
 
 import asyncio
