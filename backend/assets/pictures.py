@@ -31,7 +31,7 @@ _CUT_OFF = "The picture is truncated or damaged: its data can't be read to the e
 _METADATA = ("exif-data", "xmp-data", "iptc-data", "icc-profile-data")
 
 logging.getLogger("pyvips").setLevel(logging.WARNING)  # it tells each step of each picture
-pyvips.cache_set_max(0)  # files are read once: a cache of operations would only hold their memory
+pyvips.cache_set_max(0)  # of what a path named: files are read once, and the paths of scratch files come again
 # At most this many pictures are decoded at once in a process, whatever the number of requests and jobs.
 _decoding = threading.BoundedSemaphore(4)
 

@@ -4,7 +4,6 @@ A lost or repeated finish is harmless: the work before the last transaction writ
 content, and that transaction locks the upload and returns early when it is done.
 """
 
-import tempfile
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
@@ -104,8 +103,7 @@ def finish_upload(upload_id: uuid.UUID, *, by: uuid.UUID) -> Asset:
     if isinstance(upload, Asset):
         return upload
     source = storage.upload_key(upload.workspace_id, upload.id)
-    with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
-        path = Path(folder) / "file"
+    with storage.scratch() as path:
         try:
             seen = _verify(upload, source, path)
             renditions = _make_renditions(path, seen)

@@ -8,6 +8,7 @@ SHA-256 answer 400.
 
 import base64
 import hashlib
+import tempfile
 import threading
 import time
 import uuid
@@ -186,6 +187,13 @@ def read_chunk(body: Body, size_bytes: int) -> bytes:
     """The next bytes, at most that many; none at the end. Raises StorageUnavailable when the store breaks off."""
     with _store("read"):
         return body.stream.read(size_bytes)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty file without a name, so that it goes with the process, however that ends."""
+    with tempfile.TemporaryFile() as file:
+        yield Path(f"/proc/self/fd/{file.fileno()}")
 
 
 def download(key: str, to: Path, *, max_bytes: int) -> tuple[int, str]:

@@ -5,11 +5,10 @@ lease's attempt and holds all that the job has for effect: the asset, its lineag
 the board.
 """
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 import numpy as np
@@ -167,8 +166,7 @@ def _keep(lease: Lease, source: AssetRef, result: Result, made: Provenance) -> N
 
 
 def _read(source: AssetRef) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
-    with tempfile.TemporaryDirectory(prefix="atelier-job-") as folder:
-        path = Path(folder) / "input"
+    with storage.scratch() as path:
         try:
             storage.download(source.key, path, max_bytes=settings.MAX_RESULT_BYTES)
         except storage.ObjectMissing as exc:
