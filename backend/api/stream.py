@@ -93,10 +93,12 @@ class Stream(StreamingHttpResponse):
         self["X-Accel-Buffering"] = "no"
 
     def close(self) -> None:
-        super().close()
-        person_id, self._person_id = self._person_id, None
-        if person_id is not None:
-            _leave(person_id)
+        try:
+            super().close()
+        finally:
+            person_id, self._person_id = self._person_id, None
+            if person_id is not None:
+                _leave(person_id)
 
 
 def _enter(person_id: uuid.UUID) -> None:

@@ -22,7 +22,8 @@ from tests.smoke.story import Person
 
 SEED = int(os.environ.get("ATELIER_FAULT_SEED") or secrets.randbelow(10**6))
 LEASE_S = 3  # half of what it is elsewhere, for the test waits for three of them in turn
-LOG_LINES = 120
+LOG_LINES, LINE_CHARS = 200, 200
+AN_ERROR = '"level": "error"'
 TESTED = [name for name, kind in KINDS.items() if kind.use != "bench"]
 
 
@@ -55,8 +56,11 @@ def _logs_of_a_failure(stack: FaultStack) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for log in sorted((stack.var / "logs").glob("*.log")):
-            print(f"--- {log.name}", *last_lines(log, count=LOG_LINES), sep="\n")
+        logs = {log.name: last_lines(log, count=LOG_LINES) for log in sorted((stack.var / "logs").glob("*.log"))}
+        for name, lines in logs.items():
+            print(f"--- {name}", *(line[:LINE_CHARS] for line in lines), sep="\n")
+        print("--- errors")  # whole, and last, for who shows a long output leaves its middle out
+        print(*(f"{name}: {line}" for name, lines in logs.items() for line in lines if AN_ERROR in line), sep="\n")
         raise
 
 

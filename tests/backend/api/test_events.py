@@ -198,8 +198,12 @@ def test_nobody_follows_without_end(studio: Studio, live_api: LiveApi) -> None:
         with clients[0].stream("GET", address) as stream:
             if stream.status_code == 200:
                 return
-        assert time.monotonic() < end
+            assert time.monotonic() < end, (stream.status_code, stream.read(), _streams(clients[0]))
         time.sleep(0.2)
+
+
+def _streams(client: httpx.Client) -> list[str]:
+    return [line for line in client.get("/metrics").text.splitlines() if "streams" in line]
 
 
 def test_an_id_of_the_future_is_no_end(studio: Studio, live_api: LiveApi) -> None:
