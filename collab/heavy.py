@@ -3,11 +3,12 @@
 What is small is done at once. A helper lives while there is work and IDLE_S longer; by ending it gives its memory back.
 It ends with its parent too, whose pipe closes. Run as a script, this is that helper: it answers requests on stdin.
 
-request = u8 what, parts       1 pack: updates   2 read: update, state vector   3 cut: update, state vector
+request = u8 what, parts       1 pack: updates   2 read, 3 cut: update, state vector
 answer  = u8 done, parts       1: update, index, the places of what is left (u32)
                                2: update without what is had, u32 where deletions begin, index
                                3: what is lacking
-parts   = u32 count, count × (u64 length, bytes); done: 1, or 0 and one part that says why. Little endian.
+parts   = u32 count, u64 bytes that follow, count × (u64 length, bytes)
+done    = 1, or 0 and one part that says why. Big endian.
 """
 
 import asyncio
@@ -15,11 +16,12 @@ import os
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import BinaryIO
 
 from collab.errors import MalformedUpdate
+from collab.parts import Parts
 from collab.room import INLINE_BYTES, Packed, Packing, cut, pack
 from collab.updates import Contents, read_update
 
@@ -28,6 +30,9 @@ IDLE_S = 20.0
 TIMEOUT_S = 120.0
 NICE = 5  # behind the event loop, where they share a core
 PACK, READ, CUT = 1, 2, 3
+
+
+_HEAD = struct.Struct("!BIQ")
 
 
 class HeavyFailed(Exception):
@@ -42,27 +47,28 @@ class Heavy:
         self._free = asyncio.Semaphore(HELPERS)
         self._resting: asyncio.Task[None] | None = None
 
-    async def pack(self, parts: Sequence[bytes]) -> Packing:
-        """One update that holds `parts`. Raises: HeavyFailed, MalformedUpdate."""
-        if sum(map(len, parts)) <= INLINE_BYTES:
-            return pack(parts)
+    async def pack(self, parts: Iterable[bytes]) -> Packing:
+        """As `room.pack`. Raises: HeavyFailed, MalformedUpdate."""
+        parts = parts if isinstance(parts, Parts) else Parts.of(parts)
+        if len(parts.framed) <= INLINE_BYTES:
+            return pack(list(parts))
         update, index, left = await self._ask(PACK, parts)
         return Packing(Packed.with_index(update, index), list(memoryview(left).cast("I")))
 
     async def read(self, update: bytes, state_vector: bytes) -> tuple[bytes, Contents]:
         """What of `update` one with `state_vector` lacks, and what that holds. Raises: HeavyFailed, MalformedUpdate."""
-        lacking, at, index = await self._ask(READ, [update, state_vector])
+        lacking, at, index = await self._ask(READ, Parts.of([update, state_vector]))
         held = Packed.with_index(b"", index)
         structs, deletions = (
             {client: list(ids.ranges(client)) for client in ids.clients()} for ids in (held.structs, held.deletions)
         )
-        return lacking, Contents(structs, deletions, int.from_bytes(at, "little"))
+        return lacking, Contents(structs, deletions, int.from_bytes(at))
 
     async def cut(self, update: bytes, state_vector: bytes) -> bytes:
         """What of `update` one with `state_vector` lacks. Raises: HeavyFailed, MalformedUpdate."""
         if len(update) <= INLINE_BYTES:
             return cut(update, state_vector)
-        (found,) = await self._ask(CUT, [update, state_vector])
+        (found,) = await self._ask(CUT, Parts.of([update, state_vector]))
         return found
 
     async def close(self) -> None:
@@ -71,7 +77,7 @@ class Heavy:
         while self._idle:
             await self._idle.pop().end()
 
-    async def _ask(self, what: int, parts: Sequence[bytes]) -> list[bytes]:
+    async def _ask(self, what: int, parts: Parts) -> list[bytes]:
         async with self._free:
             helper = self._take() or await _Helper.start()
             try:
@@ -118,23 +124,19 @@ class _Helper:
         command = (sys.executable, "-m", "collab.heavy")
         return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment))
 
-    async def ask(self, what: int, parts: Sequence[bytes]) -> list[bytes]:
+    async def ask(self, what: int, parts: Parts) -> list[bytes]:
         """First whether it is done (one byte), then the answer's parts. Raises: HeavyFailed."""
         to, back = self._process.stdin, self._process.stdout
         if to is None or back is None:
             raise HeavyFailed("the helper has no pipes")
         try:
-            for piece in _pieces(what, parts):
-                to.write(piece)
+            to.write(_HEAD.pack(what, len(parts), len(parts.framed)))
+            to.write(parts.framed)
             await to.drain()
-            done, count = struct.unpack("<BI", await back.readexactly(5))
-            answer = [bytes([done])]
-            for _ in range(count):
-                (length,) = struct.unpack("<Q", await back.readexactly(8))
-                answer.append(await back.readexactly(length))
+            done, count, size = _HEAD.unpack(await back.readexactly(_HEAD.size))
+            return [bytes([done]), *Parts(await back.readexactly(size), count)]
         except (OSError, asyncio.IncompleteReadError) as exc:
             raise HeavyFailed("the helper died") from exc
-        return answer
 
     @property
     def alive(self) -> bool:
@@ -144,13 +146,6 @@ class _Helper:
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
-
-
-def _pieces(first: int, parts: Sequence[bytes]) -> Iterator[bytes]:
-    yield struct.pack("<BI", first, len(parts))
-    for part in parts:
-        yield struct.pack("<Q", len(part))
-        yield part
 
 
 def _answer(what: int, parts: list[bytes]) -> list[bytes]:
@@ -164,18 +159,19 @@ def _answer(what: int, parts: list[bytes]) -> list[bytes]:
     held = Packed()
     held.structs.update(contents.structs)
     held.deletions.update(contents.deletions)
-    return [lacking, contents.deletions_at.to_bytes(4, "little"), held.index()]
+    return [lacking, contents.deletions_at.to_bytes(4), held.index()]
 
 
 def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    while head := requests.read(5):
-        what, count = struct.unpack("<BI", head)
-        parts = [requests.read(struct.unpack("<Q", requests.read(8))[0]) for _ in range(count)]
+    while head := requests.read(_HEAD.size):
+        what, count, size = _HEAD.unpack(head)
+        parts = list(Parts(requests.read(size), count))
         try:
-            done, answer = 1, _answer(what, parts)
+            done, answer = 1, Parts.of(_answer(what, parts))
         except MalformedUpdate as exc:
-            done, answer = 0, [str(exc).encode()]
-        answers.writelines(_pieces(done, answer))
+            done, answer = 0, Parts.of([str(exc).encode()])
+        answers.write(_HEAD.pack(done, len(answer), len(answer.framed)))
+        answers.write(answer.framed)
         answers.flush()
 
 

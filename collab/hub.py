@@ -186,11 +186,15 @@ class Hub:
 
     async def _load(self, document: LiveDocument) -> None:
         stored = await self._journal.load(document.document_id)
-        document.rows_since_compaction = len(stored.rows)
-        base, updates = stored.base, stored.updates
-        if sum(map(len, updates)) > INLINE_BYTES:
+        document.rows_since_compaction = len(stored.ids)
+        base, updates = stored.base, list[bytes]()
+        if len(stored.updates.framed) <= INLINE_BYTES:
+            updates = list(stored.updates)
+        else:
             packing = await self.heavy.pack(stored.parts)
-            base, updates = packing.packed, [stored.parts[place] for place in packing.left]
+            base = packing.packed
+            if left := set(packing.left):
+                updates = [part for place, part in enumerate(stored.parts) if place in left]
         document.loaded(Room(base, updates, max_bytes=self.limits.max_document_bytes))
 
     def _retire(self, document: LiveDocument) -> None:
@@ -305,7 +309,7 @@ class Hub:
         if document is not None:
             for update in stored.parts:
                 document.take_committed(update)
-            document.rows_since_compaction = len(stored.rows)
+            document.rows_since_compaction = len(stored.ids)
 
     # --- who may stay
 

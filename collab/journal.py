@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backend.core import ids, metrics, trace
 from collab.heavy import Heavy, HeavyFailed
+from collab.parts import Parts
 from collab.pipeline import Call, Pipeline
 from collab.ports import Scope
 from collab.room import Packed
@@ -28,6 +29,7 @@ from collab.room import Packed
 log = structlog.get_logger()
 
 MAX_ROWS, MAX_BYTES = 1000, 8 * 1024 * 1024  # of one insert
+PAGE_ROWS = 50_000  # of one read: PostgreSQL makes no value of 1 GB
 COMMIT_EVERY_S = 0.01  # from one beginning to the next: what comes meanwhile shares a commit
 RETRY_S = (0.05, 0.1, 0.2, 0.5)  # then the last one again and again
 UUID_OID = 2950
@@ -48,10 +50,16 @@ _STATEMENTS = {
     """,
 }
 _OWNERS = "SELECT client_id, person_id FROM collab_client WHERE document_id = %s AND client_id = ANY(%s)"
+# A page of rows as one value (`Parts`), beside the snapshot as it is at the same moment.
 _LOAD = """
-    SELECT 0 AS id, data, contents FROM collab_snapshot WHERE document_id = %(document)s
-    UNION ALL SELECT id, data, NULL FROM collab_update WHERE document_id = %(document)s
-    ORDER BY id
+    SELECT rows.count, rows.framed, rows.ids, snapshot.data, snapshot.contents FROM (
+        SELECT count(*) AS count, array_agg(id) AS ids,
+            string_agg(int8send(octet_length(data)) || data, ''::bytea) AS framed
+        FROM (
+            SELECT id, data FROM collab_update WHERE document_id = %(document)s AND id > %(after)s
+            ORDER BY id LIMIT %(limit)s
+        ) AS page
+    ) AS rows LEFT JOIN collab_snapshot AS snapshot ON snapshot.document_id = %(document)s
 """
 # One statement, for one snapshot: the horizon, rows of others, snapshots that others made, and whose rights changed.
 _LOOK = b"look"
@@ -127,18 +135,15 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is committed of a document: how it was packed last, if it was, and the rows since, by id."""
+    """What is committed of a document: how it was packed last, if it was, and the rows since, with their ids."""
 
     base: Packed | None
-    rows: list[tuple[int, bytes]]
+    updates: Parts
+    ids: list[int]
 
     @property
-    def updates(self) -> list[bytes]:
-        return [data for _, data in self.rows]
-
-    @property
-    def parts(self) -> list[bytes]:
-        return [*([self.base.update] if self.base else []), *self.updates]
+    def parts(self) -> Parts:
+        return Parts.of([self.base.update] if self.base else []) + self.updates
 
 
 class Journal:
@@ -316,10 +321,10 @@ class Journal:
             if (await lock.fetchone()) != (True,):
                 return 0
             stored = await _stored(connection, document_id)
-            if not stored.rows:
+            if not stored.ids:
                 return 0
             packing = await self._heavy.pack(stored.parts)
-            row_ids = [*([0] if stored.base else []), *(row_id for row_id, _ in stored.rows)]
+            row_ids = [*([0] if stored.base else []), *stored.ids]
             left = {row_ids[place] for place in packing.left}
             if 0 in left:
                 raise HeavyFailed("the library does not take its own snapshot")
@@ -335,13 +340,20 @@ class Journal:
 
 
 async def _stored(connection: psycopg.AsyncConnection[TupleRow], document_id: UUID) -> Stored:
-    cursor = await connection.execute(_LOAD, {"document": document_id}, binary=True)
-    rows = await cursor.fetchall()
-    base = None
-    if rows and rows[0][2] is not None:  # None: a snapshot from before there were contents, read like an update
-        _, update, contents = rows.pop(0)
-        base = Packed.with_index(update, contents)
-    return Stored(base, [(row_id, data) for row_id, data, _ in rows])
+    """Rows first, the snapshot last: a row that is compacted meanwhile is in one of them."""
+    updates, row_ids = Parts(), list[int]()
+    while True:
+        page = {"document": document_id, "after": row_ids[-1] if row_ids else 0, "limit": PAGE_ROWS}
+        row = await (await connection.execute(_LOAD, page, binary=True)).fetchone()
+        count, framed, found, update, contents = row or (0, None, None, None, None)
+        if count:
+            updates += Parts(framed, count)
+            row_ids += found
+        if count < PAGE_ROWS:
+            break
+    if update is not None and contents is None:  # from before there were contents: read like an update
+        return Stored(None, Parts.of([update]) + updates, [0, *row_ids])
+    return Stored(Packed.with_index(update, contents) if update is not None else None, updates, row_ids)
 
 
 def _number(value: bytes | None) -> int:

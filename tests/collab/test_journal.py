@@ -74,7 +74,7 @@ async def test_what_is_appended_is_loaded(journals: list[Journal], append: Write
     """In another process, after the commit."""
     updates = _updates(5)
     await append(journals[0], updates)
-    assert (await journals[1].load(document_id)).updates == updates
+    assert list((await journals[1].load(document_id)).updates) == updates
 
 
 async def test_many_appends_share_few_commits(journals: list[Journal], append: Write, document_id: UUID) -> None:
@@ -122,6 +122,22 @@ async def test_a_row_that_commits_late_is_still_found(
     assert [update for _, update in (await journals[0].news([document_id])).rows] == [late]
 
 
+async def test_a_document_of_many_rows_is_read_in_pages(
+    journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows in their order, with their ids, and the snapshot where there is one."""
+    monkeypatch.setattr("collab.journal.PAGE_ROWS", 7)
+    updates = _updates(21)
+    await append(journals[0], updates[:4])
+    await journals[0].compact(document_id, workspace_id)
+    await append(journals[0], updates[4:], 5)
+    stored = await journals[1].load(document_id)
+    assert list(stored.updates) == updates[4:]
+    assert stored.ids == sorted(stored.ids)
+    assert len(stored.ids) == 17
+    assert Room(stored.base, stored.updates).state_vector() == Room(updates=updates).state_vector()
+
+
 async def test_compaction_keeps_the_document(
     journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
 ) -> None:
@@ -131,13 +147,13 @@ async def test_compaction_keeps_the_document(
     await journals[1].news([document_id])
     assert await journals[0].compact(document_id, workspace_id) == 29
     stored = await journals[0].load(document_id)
-    assert stored.updates == []
+    assert list(stored.updates) == []
     assert Room(stored.base, [*stored.updates, updates[20]]).state_vector() == Room(updates=updates).state_vector()
     assert (await journals[1].news([document_id])).compacted == [document_id]
     assert await journals[0].compact(document_id, workspace_id) == 0
     await append(journals[0], [updates[20]], 30)
     assert await journals[0].compact(document_id, workspace_id) == 1
-    assert (await journals[0].load(document_id)).updates == []
+    assert (await journals[0].load(document_id)).ids == []
 
 
 async def test_compaction_beside_writers_loses_nothing(
@@ -193,7 +209,7 @@ async def test_the_writer_survives_the_loss_of_its_connection(
     async with await psycopg.AsyncConnection.connect(settings.DATABASE_SYSTEM_URL, autocommit=True) as killer:
         await killer.execute("SELECT pg_terminate_backend(%s)", [journals[0]._committer._pg.backend_pid])
     await append(journals[0], updates[1:])
-    assert (await journals[1].load(document_id)).updates == updates
+    assert list((await journals[1].load(document_id)).updates) == updates
 
 
 async def test_what_postgresql_refuses_is_told(journals: list[Journal], document_id: UUID) -> None:
