@@ -7,7 +7,7 @@ request = u8 what, parts       1 pack: updates   2 read, 3 cut: update, state ve
 answer  = u8 done, parts       1: update, index, the places of what is left (u32)
                                2: update without what is had, u32 where deletions begin, index
                                3: what is lacking
-parts   = u32 count, u64 bytes that follow, count × (u64 length, bytes)
+parts   = u32 bytes of `lengths`, u64 bytes of `data`, both (see `Parts`)
 done    = 1, or 0 and one part that says why. Big endian.
 """
 
@@ -28,10 +28,9 @@ from collab.updates import Contents, read_update
 HELPERS = 2  # at most
 IDLE_S = 20.0
 TIMEOUT_S = 120.0
+MANY = 5000  # updates: less than that are read before NumPy is loaded
 NICE = 5  # behind the event loop, where they share a core
 PACK, READ, CUT = 1, 2, 3
-
-
 _HEAD = struct.Struct("!BIQ")
 
 
@@ -50,7 +49,7 @@ class Heavy:
     async def pack(self, parts: Iterable[bytes]) -> Packing:
         """As `room.pack`. Raises: HeavyFailed, MalformedUpdate."""
         parts = parts if isinstance(parts, Parts) else Parts.of(parts)
-        if len(parts.framed) <= INLINE_BYTES:
+        if len(parts.data) <= INLINE_BYTES:
             return pack(list(parts))
         update, index, left = await self._ask(PACK, parts)
         return Packing(Packed.with_index(update, index), list(memoryview(left).cast("I")))
@@ -130,11 +129,11 @@ class _Helper:
         if to is None or back is None:
             raise HeavyFailed("the helper has no pipes")
         try:
-            to.write(_HEAD.pack(what, len(parts), len(parts.framed)))
-            to.write(parts.framed)
+            to.writelines(_message(what, parts))
             await to.drain()
-            done, count, size = _HEAD.unpack(await back.readexactly(_HEAD.size))
-            return [bytes([done]), *Parts(await back.readexactly(size), count)]
+            done, lengths, data = _HEAD.unpack(await back.readexactly(_HEAD.size))
+            framed = await back.readexactly(lengths + data)
+            return [bytes([done]), *Parts(framed[lengths:], framed[:lengths])]
         except (OSError, asyncio.IncompleteReadError) as exc:
             raise HeavyFailed("the helper died") from exc
 
@@ -148,10 +147,15 @@ class _Helper:
         await self._process.wait()
 
 
-def _answer(what: int, parts: list[bytes]) -> list[bytes]:
+def _message(first: int, parts: Parts) -> tuple[bytes, bytes, bytes]:
+    return _HEAD.pack(first, len(parts.lengths), len(parts.data)), parts.lengths, parts.data
+
+
+def _answer(what: int, request: Parts) -> list[bytes]:
     if what == PACK:
-        packing = pack(parts)
+        packing = _pack(request)
         return [packing.packed.update, packing.packed.index(), array("I", packing.left).tobytes()]
+    parts = list(request)
     if what == CUT:
         return [cut(*parts)]
     lacking = parts[0] if parts[1] == b"\x00" else cut(*parts)
@@ -162,16 +166,23 @@ def _answer(what: int, parts: list[bytes]) -> list[bytes]:
     return [lacking, contents.deletions_at.to_bytes(4), held.index()]
 
 
+def _pack(parts: Parts) -> Packing:
+    if len(parts) < MANY:
+        return pack(list(parts))
+    from collab.keystrokes import pack_many  # NumPy is loaded where it pays
+
+    return pack_many(parts)
+
+
 def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
     while head := requests.read(_HEAD.size):
-        what, count, size = _HEAD.unpack(head)
-        parts = list(Parts(requests.read(size), count))
+        what, lengths, data = _HEAD.unpack(head)
+        parts = Parts(lengths=requests.read(lengths), data=requests.read(data))
         try:
             done, answer = 1, Parts.of(_answer(what, parts))
         except MalformedUpdate as exc:
             done, answer = 0, Parts.of([str(exc).encode()])
-        answers.write(_HEAD.pack(done, len(answer), len(answer.framed)))
-        answers.write(answer.framed)
+        answers.writelines(_message(done, answer))
         answers.flush()
 
 

@@ -186,9 +186,8 @@ class Hub:
 
     async def _load(self, document: LiveDocument) -> None:
         stored = await self._journal.load(document.document_id)
-        document.rows_since_compaction = len(stored.ids)
         base, updates = stored.base, list[bytes]()
-        if len(stored.updates.framed) <= INLINE_BYTES:
+        if len(stored.updates.data) <= INLINE_BYTES:
             updates = list(stored.updates)
         else:
             packing = await self.heavy.pack(stored.parts)
@@ -196,6 +195,9 @@ class Hub:
             if left := set(packing.left):
                 updates = [part for place, part in enumerate(stored.parts) if place in left]
         document.loaded(Room(base, updates, max_bytes=self.limits.max_document_bytes))
+        document.rows_since_compaction += len(
+            stored.ids
+        )  # from now on: packing it twice at once would take twice as long
 
     def _retire(self, document: LiveDocument) -> None:
         if self._documents.get(document.document_id) is document:

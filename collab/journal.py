@@ -52,9 +52,9 @@ _STATEMENTS = {
 _OWNERS = "SELECT client_id, person_id FROM collab_client WHERE document_id = %s AND client_id = ANY(%s)"
 # A page of rows as one value (`Parts`), beside the snapshot as it is at the same moment.
 _LOAD = """
-    SELECT rows.count, rows.framed, rows.ids, snapshot.data, snapshot.contents FROM (
-        SELECT count(*) AS count, array_agg(id) AS ids,
-            string_agg(int8send(octet_length(data)) || data, ''::bytea) AS framed
+    SELECT rows.data, rows.lengths, rows.ids, snapshot.data, snapshot.contents FROM (
+        SELECT string_agg(data, ''::bytea) AS data, string_agg(int4send(octet_length(data)), ''::bytea) AS lengths,
+            array_agg(id) AS ids
         FROM (
             SELECT id, data FROM collab_update WHERE document_id = %(document)s AND id > %(after)s
             ORDER BY id LIMIT %(limit)s
@@ -345,11 +345,10 @@ async def _stored(connection: psycopg.AsyncConnection[TupleRow], document_id: UU
     while True:
         page = {"document": document_id, "after": row_ids[-1] if row_ids else 0, "limit": PAGE_ROWS}
         row = await (await connection.execute(_LOAD, page, binary=True)).fetchone()
-        count, framed, found, update, contents = row or (0, None, None, None, None)
-        if count:
-            updates += Parts(framed, count)
-            row_ids += found
-        if count < PAGE_ROWS:
+        data, lengths, found, update, contents = row or (b"", b"", [], None, None)
+        updates += Parts(data or b"", lengths or b"")
+        row_ids += found or []
+        if len(found or []) < PAGE_ROWS:
             break
     if update is not None and contents is None:  # from before there were contents: read like an update
         return Stored(None, Parts.of([update]) + updates, [0, *row_ids])

@@ -3,31 +3,29 @@
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-
-_LENGTH = struct.Struct("!Q")
+from itertools import accumulate
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`count` byte strings, each behind its length: `framed` = count × (u64 length, bytes), big endian."""
+    """`data`, all in a row, and how long each is: `lengths` is an array of u32, big endian."""
 
-    framed: bytes = b""
-    count: int = 0
+    data: bytes = b""
+    lengths: bytes = b""
 
     @classmethod
     def of(cls, parts: Iterable[bytes]) -> "Parts":
-        pieces = [piece for part in parts for piece in (_LENGTH.pack(len(part)), part)]
-        return cls(b"".join(pieces), len(pieces) // 2)
+        pieces = list(parts)
+        return cls(b"".join(pieces), struct.pack(f"!{len(pieces)}I", *map(len, pieces)))
 
     def __len__(self) -> int:
-        return self.count
+        return len(self.lengths) // 4
 
     def __iter__(self) -> Iterator[bytes]:
-        framed, at = self.framed, 0
-        for _ in range(self.count):
-            begin = at + 8
-            at = begin + int.from_bytes(framed[at:begin])
-            yield framed[begin:at]
+        at = 0
+        for end in accumulate(struct.unpack(f"!{len(self)}I", self.lengths)):
+            yield self.data[at:end]
+            at = end
 
     def __add__(self, other: "Parts") -> "Parts":
-        return Parts(self.framed + other.framed, self.count + other.count)
+        return Parts(self.data + other.data, self.lengths + other.lengths)

@@ -211,20 +211,34 @@ class Room:
         self.size_bytes = len(self._base.update) + sum(map(len, self._tail))
 
 
-def pack(parts: Sequence[bytes]) -> Packing:
-    """One update that holds `parts`, as the library writes a document that it has built. Raises: MalformedUpdate."""
-    read = [read_update(part) for part in parts]
+def pack(parts: Sequence[bytes], read: Sequence[Contents] | None = None) -> Packing:
+    """One update that holds `parts`, as the library writes a document that it has built. Raises: MalformedUpdate.
+
+    `read`: what the parts hold, where it is known.
+    """
+    read = [read_update(part) for part in parts] if read is None else read
+    sound = list(parts)
+    packed = _packed(build(sound), read)
+    if sound and not all(map(packed.holds, read)):
+        # yrs forgets to look again at what waited, unless all comes at once.
+        packed = _packed(build(merge_all(sound)), read)
+    return Packing(packed, [number for number, contents in enumerate(read) if not packed.holds(contents)])
+
+
+def _packed(document: "pycrdt.Doc[Any]", read: Iterable[Contents]) -> Packed:
+    """A document that was built of what was `read`. Its update is read only where something of it waits."""
+    update, state_vector = document.get_update(), document.get_state()
     structs, deletions = IdSet(), IdSet()
     for contents in read:
         structs.update(contents.structs)
+    clocks = read_state_vector(state_vector)
+    if all(clocks.get(client, 0) == structs.first_gap(client) == structs.end(client) for client in structs.clients()):
+        deletions.update(read_update(document.get_update(state_vector)).deletions)
+    else:
+        contents, structs = read_update(update), IdSet()
+        structs.update(contents.structs)
         deletions.update(contents.deletions)
-    sound = list(parts)
-    packed = _indexed(build(sound).get_update())
-    if (packed.structs, packed.deletions) != (structs, deletions) and sound:
-        # yrs forgets to look again at what waited, unless all comes at once.
-        packed = _indexed(build(merge_all(sound)).get_update())
-    left = [number for number, contents in enumerate(read) if not packed.holds(contents)]
-    return Packing(packed, left)
+    return Packed(update, structs, deletions)
 
 
 def build(parts: list[bytes], **options: Any) -> "pycrdt.Doc[Any]":
@@ -242,13 +256,6 @@ def build(parts: list[bytes], **options: Any) -> "pycrdt.Doc[Any]":
             del parts[at]
         else:
             return document
-
-
-def _indexed(update: bytes) -> Packed:
-    contents, packed = read_update(update), Packed(update)
-    packed.structs.update(contents.structs)
-    packed.deletions.update(contents.deletions)
-    return packed
 
 
 def merge_all(updates: list[bytes]) -> list[bytes]:

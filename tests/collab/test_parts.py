@@ -13,4 +13,4 @@ def test_parts_come_out_as_they_went_in(some: list[bytes], more: list[bytes]) ->
     found = Parts.of(some) + Parts.of(more)
     assert list(found) == some + more
     assert len(found) == len(some) + len(more)
-    assert list(Parts(found.framed, found.count)) == some + more
+    assert list(Parts(found.data, found.lengths)) == some + more
