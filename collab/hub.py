@@ -17,7 +17,7 @@ import psycopg
 import structlog
 from django.conf import settings
 
-from backend.core import metrics
+from backend.core import memory, metrics
 from backend.core.errors import AppError
 from collab import bridge
 from collab.beats import Beats
@@ -279,6 +279,8 @@ class Hub:
             await self._peers.subscribe(document.document_id)
         if document.rows_since_compaction > COMPACT_AT_UNLOAD_ROWS:
             self.spawn(self._compact(document))
+        del document
+        await asyncio.to_thread(memory.give_back)
 
     async def _compact(self, document: LiveDocument) -> None:
         async with self._compacting:

@@ -1,8 +1,8 @@
 """Hides one open document: who sits on it, what gathers until the next flush, and what is committed.
 
-An update is applied when it arrives and waits for the flush: at once when the last one is long enough ago, else at the
-end of the window. A flush is one merged update: one frame to every socket (not to a lone sender), one append to the
-journal, one message to the other processes. Presence leaves with it, the latest state of each.
+An update is applied when it arrives and waits for the end of the window. A flush is one merged update: one frame to
+every socket (not to a lone sender), one append to the journal, one message to the other processes. Presence, the latest
+state of each, has a window of its own: else edits would wait wherever somebody moves.
 
 Long still: clients, other processes and commits all change the one state of a document, and what could stand alone does
 (seats, owners, slow, reconciler, audience).
@@ -42,6 +42,7 @@ from collab.room import INLINE_BYTES, Diff, Room, merge
 from collab.seats import Seat
 from collab.slow import SlowClients
 from collab.updates import Contents, read_update
+from collab.window import Window
 from collab.wire import Wire
 
 log = structlog.get_logger()
@@ -79,7 +80,7 @@ class LiveDocument:
         self.empty_since = clock()
         self.rows_since_compaction = 0
         self._wire, self._clock = wire, clock
-        self._window_s = window_s
+        self._edits, self._moves = Window(self._flush_edits, window_s), Window(self._flush_presence, window_s)
         self._max_backlog_bytes, self._max_update_bytes = max_backlog_bytes, max_update_bytes
         self._entries: list[_Entry] = []
         self._flush_no = 1  # the flush that gathers now
@@ -92,8 +93,6 @@ class LiveDocument:
         self._slow = SlowClients(wire.heavy, wire.spawn, self._caught_up)
         self._reconciler = Reconciler(document_id, wire)
         self._deferred: list[bytes] = []  # committed updates that were read while the document was loading
-        self._timer: asyncio.Handle | None = None
-        self._flushed_at = 0.0
 
     # --- loading
 
@@ -156,7 +155,7 @@ class LiveDocument:
         self._unsaved.discard(seat)
         self.presences.leave(seat)
         self.empty_since = self._clock()
-        self._wake()
+        self._moves.wake()
 
     def receive(self, seat: Seat, message: Message) -> Coroutine[Any, Any, None] | None:
         """Act on one message of a client; what takes longer is given back, to be awaited before its next message.
@@ -183,7 +182,7 @@ class LiveDocument:
                 seat.bring(diff.updates())
             case Awareness(entries):
                 self.presences.hear(seat, seat.user, entries, self._clock())
-                self._wake()
+                self._moves.wake()
             case QueryAwareness():
                 seat.outlet.send(encode(self.presences.here()))
             case _:
@@ -247,7 +246,7 @@ class LiveDocument:
         self._reconciler.changed = True
         if entry.ours and not self._ours_wait:
             self._ours_wait, self._ours_since = True, self._clock()
-        self._wake()
+        self._edits.wake()
 
     def _refuse(self, seat: Seat, contents: Contents) -> None:
         if self._room.holds(contents):
@@ -336,36 +335,27 @@ class LiveDocument:
 
     # --- flushing
 
-    def _wake(self) -> None:
-        if self._timer is not None:
-            return
-        loop = asyncio.get_running_loop()
-        due = self._flushed_at + self._window_s
-        if due <= loop.time():
-            self._timer = loop.call_soon(self.flush)
-        else:
-            self._timer = loop.call_at(due, self.flush)
-
     def flush(self) -> None:
         """Send all that gathered on its way."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        loop = asyncio.get_running_loop()
-        if self._entries:
-            entries, self._entries, self._ours_wait = self._entries, [], False
-            held = time.perf_counter()  # the loop's own clock ticks in milliseconds
-            span = trace.begin("collab.flush", None, updates=len(entries), sockets=len(self.seats))
-            self._fan_out(entries)
-            self._persist([entry for entry in entries if entry.ours], span.traceparent)
-            span.end()
-            metrics.COLLAB_FLUSH_DURATION.observe(time.perf_counter() - held)
-        changed = self.presences.take_changed()
-        if changed:
+        self._edits.flush()
+        self._moves.flush()
+
+    def _flush_edits(self) -> None:
+        if not self._entries:
+            return
+        entries, self._entries, self._ours_wait = self._entries, [], False
+        held = time.perf_counter()  # the loop's own clock ticks in milliseconds
+        span = trace.begin("collab.flush", None, updates=len(entries), sockets=len(self.seats))
+        self._fan_out(entries)
+        self._persist([entry for entry in entries if entry.ours], span.traceparent)
+        span.end()
+        metrics.COLLAB_FLUSH_DURATION.observe(time.perf_counter() - held)
+
+    def _flush_presence(self) -> None:
+        if changed := self.presences.take_changed():
             self._show(changed)
             about = self.presences.about(changed).entries
             self._wire.publish(self.document_id, peers.Presences(self._wire.writer, about))
-        self._flushed_at = loop.time()
 
     def _fan_out(self, entries: list[_Entry]) -> None:
         senders = {entry.seat for entry in entries}

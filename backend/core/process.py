@@ -5,7 +5,7 @@ import gc
 from django.conf import settings
 from django.db import connections
 
-from backend.core import memory, metrics, spans
+from backend.core import metrics, spans
 
 _POOLED = ("default", "system")
 
@@ -20,8 +20,6 @@ def begin(service: str) -> None:
     # The modules stay for good: to walk through them in each full collection held all requests up for 100 ms.
     gc.collect()
     gc.freeze()
-    if settings.LARGE_PAGES and service == "web":
-        memory.keep_on_large_pages()
 
 
 def _look_at_pools() -> None:

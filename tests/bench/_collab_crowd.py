@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from backend.embedded.plan import Plan, free_port
-from tests.bench._collab_servers import PEERS, ours
+from backend.embedded.plan import free_port
+from tests.bench._collab_servers import PEERS, Backing, Row, ours, signed_documents
 from tests.contract.packages import NODE
 
-SETTLE_S = 65.0  # until what came is laid on large pages
+SETTLE_S = 5.0
 IDLE_KB, IDLE_SHARE, STORM_S = 25.0, 0.1, 10.0
-Row = tuple[str, float, str, float, str]
 
 
 class Crowd:
@@ -37,9 +36,9 @@ class Crowd:
 @contextmanager
 def crowd(url: str, count: int, *, documents: int) -> Iterator[tuple[Crowd, float]]:
     """`count` sockets, evenly on so many documents; and the seconds until all were in sync."""
-    names, secret = _documents(documents)
+    names, headers = signed_documents(documents)
     urls = [f"{url}/{names[number % documents]}" for number in range(count)]
-    spec = {"urls": urls, "headers": {"Authorization": f"Bearer {secret}"}, "at_once": 50, "back": True}
+    spec = {"urls": urls, "headers": headers, "at_once": 50, "back": True}
     load = subprocess.Popen(
         [str(NODE), str(PEERS / "crowd.mjs")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -52,30 +51,9 @@ def crowd(url: str, count: int, *, documents: int) -> Iterator[tuple[Crowd, floa
         load.wait()
 
 
-def _documents(count: int) -> tuple[list[str], str]:
-    """New ones, and an API token that opens them."""
-    import django
-
-    django.setup()
-    from backend.core import ids, tenancy
-    from backend.projects.models import DocumentKind
-    from backend.projects.services import create_document, create_project
-    from backend.workspaces.rights import Act
-    from backend.workspaces.services import create_person, create_workspace
-    from backend.workspaces.tokens import make_token
-
-    with tenancy.acting():
-        ada = create_person(email=f"ada-{time.time_ns()}@bench.invalid", name="Ada")
-        workspace = create_workspace(name="Bench", owner=ada)
-        project = create_project(workspace, name="Bench", by=ada.pk)
-        made = [create_document(project, kind=DocumentKind.BOARD, name=str(n), by=ada.pk) for n in range(count)]
-    with tenancy.acting(person_id=ada.pk):
-        secret, _ = make_token(ada.pk, name="bench", scopes={Act.EDIT}, days=1)
-    return [ids.show("doc", document.pk) for document in made], secret
-
-
-def idle(plan: Plan, core: int, *, count: int, measure_s: float) -> list[Row]:
-    with ours(plan, core) as server:
+def idle(backing: Backing, core: int, *, quick: bool) -> list[Row]:
+    count, measure_s = (2000, 25.0) if quick else (10_000, 75.0)
+    with ours(backing, core) as server:
         before = server.process.memory_full_info().uss
         with crowd(server.url, count, documents=100) as (people, took_s):
             time.sleep(SETTLE_S)
@@ -86,19 +64,20 @@ def idle(plan: Plan, core: int, *, count: int, measure_s: float) -> list[Row]:
             state = people.state()
     beside = f"{count:,} sockets on 100 documents, signed in within {took_s:.0f} s"
     return [
-        ("idle: memory of a socket", each_kb, "KB", IDLE_KB, beside),
-        ("idle: share of a core", share, "", IDLE_SHARE, f"each hears something every 25 s; {count:,} sockets"),
-        ("idle: sockets lost", count - state["in_sync"] + state["errors"], "", 0, ""),
+        Row("idle: memory of a socket", each_kb, "KB", IDLE_KB, beside),
+        Row("idle: share of a core", share, "", IDLE_SHARE, f"each hears something every 25 s; {count:,} sockets"),
+        Row("idle: sockets lost", count - state["in_sync"] + state["errors"], "", 0, ""),
     ]
 
 
-def storm(plan: Plan, core: int, *, count: int) -> list[Row]:
+def storm(backing: Backing, core: int, *, quick: bool) -> list[Row]:
     """All come back, as stock clients do, when the server that they were on has been killed and started again."""
+    count = 500 if quick else 2000
     port = free_port(taken=set())
-    with ours(plan, core, port=port) as server, crowd(server.url, count, documents=50) as (people, _):
+    with ours(backing, core, port=port) as server, crowd(server.url, count, documents=50) as (people, _):
         server.process.kill()
         server.process.wait()
-        with ours(plan, core, port=port):
+        with ours(backing, core, port=port):
             began, state = time.monotonic(), people.state()
             while state["in_sync"] < count and time.monotonic() - began < 60:
                 time.sleep(0.05)
@@ -106,6 +85,6 @@ def storm(plan: Plan, core: int, *, count: int) -> list[Row]:
             took_s = time.monotonic() - began
     beside = f"{count:,} clients; the longest was away for {state['worst_s']:.1f} s, start of the server included"
     return [
-        ("storm: until all are in sync again", took_s, "s", STORM_S, beside),
-        ("storm: refused, or closed otherwise", state["errors"], "", 0, ""),
+        Row("storm: until all are in sync again", took_s, "s", STORM_S, beside),
+        Row("storm: refused, or closed otherwise", state["errors"], "", 0, ""),
     ]

@@ -11,8 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,12 +20,26 @@ import psutil
 
 from backend.embedded import children, postgres, valkey
 from backend.embedded import plan as plans
-from backend.embedded.plan import HOST, ROOT, Plan
+from backend.embedded.plan import HOST, ROOT
 from tests.contract.packages import NODE
 
 PEERS = Path(__file__).parent / "_collab_peers"
 START_S, CALM_S = 60.0, 10.0
 Protocol = Literal["y-websocket", "hocuspocus"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One of the issue's bars, which are all upper ones."""
+
+    name: str
+    value: float
+    unit: str
+    bar: float
+    beside: str = ""
+
+    def shown(self) -> dict[str, Any]:
+        return {**asdict(self), "bar": f"≤ {self.bar:g}", "ok": self.value <= self.bar}
 
 
 @dataclass(slots=True)
@@ -120,12 +134,16 @@ def until(test: Callable[[], bool], timeout_s: float = START_S) -> None:
 # --- the peers
 
 
-def _peer(name: str, protocol: Protocol, command: Callable[[int, Path], list[str]]) -> Callable[[Path, int], Any]:
+def peer(
+    name: str, protocol: Protocol, command: Callable[[int, Path], list[str]], *, port: int = 0
+) -> Callable[[Path, int], Any]:
+    """What starts it, given a folder and a core. `command` gets its port, where none is given another each time."""
+
     @contextmanager
     def run(folder: Path, core: int) -> Iterator[Server]:
-        port = plans.free_port(taken=set())
-        with started(command(port, folder), port, core=core, env={"HOST": HOST, "PORT": str(port)}) as process:
-            yield Server(name, protocol, f"ws://{HOST}:{port}", process, rooms=_named)
+        at = port or plans.free_port(taken=set())
+        with started(command(at, folder), at, core=core, env={"HOST": HOST, "PORT": str(at)}) as process:
+            yield Server(name, protocol, f"ws://{HOST}:{at}", process, rooms=_named)
 
     return run
 
@@ -142,22 +160,22 @@ def _node(script: str) -> str:
 BUN = PEERS / "node_modules" / "@oven" / "bun-linux-x64" / "bin" / "bun"
 _CHANNELS = ["-m", "uvicorn", "--loop", "uvloop", "--ws", "websockets-sansio", "--log-level", "warning"]
 SERVERS: Mapping[str, Callable[[Path, int], Any]] = {
-    "Hocuspocus": _peer("Hocuspocus", "hocuspocus", lambda port, _: [str(NODE), _node("hocuspocus.mjs"), str(port)]),
-    "Hocuspocus, durable": _peer(
+    "Hocuspocus": peer("Hocuspocus", "hocuspocus", lambda port, _: [str(NODE), _node("hocuspocus.mjs"), str(port)]),
+    "Hocuspocus, durable": peer(
         "Hocuspocus, durable",
         "hocuspocus",
         lambda port, folder: [str(NODE), _node("hocuspocus.mjs"), str(port), str(folder / f"hocuspocus-{port}.sqlite")],
     ),
-    "Hocuspocus on Bun": _peer(
+    "Hocuspocus on Bun": peer(
         "Hocuspocus on Bun", "hocuspocus", lambda port, _: [str(BUN), _node("hocuspocus.mjs"), str(port)]
     ),
-    "Bun's publish": _peer(
+    "Bun's publish": peer(
         "Bun's publish", "y-websocket", lambda port, _: [str(BUN), _node("bun_publish.mjs"), str(port)]
     ),
-    "y-websocket": _peer(
+    "y-websocket": peer(
         "y-websocket", "y-websocket", lambda port, _: [str(NODE), _node("node_modules/y-websocket/bin/server.cjs")]
     ),
-    "pycrdt-websocket": _peer(
+    "pycrdt-websocket": peer(
         "pycrdt-websocket",
         "y-websocket",
         lambda port, _: [sys.executable, *_CHANNELS, "--port", str(port), "tests.bench._collab_channels:application"],
@@ -168,38 +186,63 @@ SERVERS: Mapping[str, Callable[[Path, int], Any]] = {
 # --- ours
 
 
-@contextmanager
-def database_and_broker() -> Iterator[Plan]:
-    """PostgreSQL with its promises on, and Valkey, in a folder that goes with them; the settings name them."""
-    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder, ExitStack() as running:
-        Path(folder).chmod(0o755)  # PostgreSQL walks through it as another user
-        plan = plans.load(Path(folder), web_port=None, demo=True)
-        plan.write_settings()
-        os.environ.update({**plan.settings(), "ATELIER_VAR": folder, "DJANGO_SETTINGS_MODULE": "backend.settings"})
-        for name, command, end in (
-            ("postgres", postgres.command(plan), signal.SIGINT),
-            ("valkey", valkey.command(plan), signal.SIGTERM),
-        ):
-            child = children.start(plan, name, command, dies_by=end)
-            running.callback(children.stop, child, by=end, grace_s=15)
-        until(lambda: postgres.ready(plan) and valkey.ready(plan))
-        postgres.make_roles(plan)
-        subprocess.run([sys.executable, "manage.py", "migrate", "--database", "owner", "-v", "0"], cwd=ROOT, check=True)
-        yield plan
+class Backing:
+    """PostgreSQL with its promises on, and Valkey, in a folder of their own; the settings name them."""
+
+    _PARTS = {"postgres": (postgres, signal.SIGINT), "valkey": (valkey, signal.SIGTERM)}
+
+    def __init__(self, folder: Path) -> None:
+        folder.chmod(0o755)  # PostgreSQL walks through it as another user
+        self.plan = plans.load(folder, web_port=None, demo=True)
+        self.plan.write_settings()
+        os.environ.update(
+            {**self.plan.settings(), "ATELIER_VAR": str(folder), "DJANGO_SETTINGS_MODULE": "backend.settings"}
+        )
+        self._children = {name: self._start(name) for name in self._PARTS}
+        until(lambda: postgres.ready(self.plan) and valkey.ready(self.plan))
+        postgres.make_roles(self.plan)
+        migrate = [sys.executable, "manage.py", "migrate", "--database", "owner", "-v", "0"]
+        subprocess.run(migrate, cwd=ROOT, check=True)
+
+    def _start(self, name: str) -> subprocess.Popen[bytes]:
+        program, end = self._PARTS[name]
+        return children.start(self.plan, name, program.command(self.plan), dies_by=end)
+
+    def kill(self, name: str) -> None:
+        """By SIGKILL, with all its processes; returns when it is up again."""
+        child = self._children[name]
+        child.kill()
+        child.wait()
+        children.kill_session(child.pid)
+        self._children[name] = self._start(name)
+        until(lambda: self._PARTS[name][0].ready(self.plan))
+
+    def stop(self) -> None:
+        for name, child in reversed(self._children.items()):
+            children.stop(child, by=self._PARTS[name][1], grace_s=15)
+
+    @property
+    def database(self) -> psutil.Process:
+        return psutil.Process(self._children["postgres"].pid)
 
 
 @contextmanager
-def ours(plan: Plan, core: int, *, port: int = 0) -> Iterator[Server]:
+def backing() -> Iterator[Backing]:
+    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
+        found = Backing(Path(folder))
+        try:
+            yield found
+        finally:
+            found.stop()
+
+
+@contextmanager
+def ours(backing: Backing, core: int, *, port: int = 0) -> Iterator[Server]:
     """One web process, its journal on."""
     port = port or plans.free_port(taken=set())
     command = [sys.executable, "-m", "backend.serve", "--port", str(port)]
-    with started(command, port, core=core, env={"LARGE_PAGES": "true"}) as process:
-        yield Server("Atelier", "y-websocket", f"ws://{HOST}:{port}/collab", process, _database(plan), _documents)
-
-
-def _database(plan: Plan) -> psutil.Process:
-    pid = int((plan.folder("postgres") / "postmaster.pid").read_text().split()[0])
-    return psutil.Process(pid)
+    with started(command, port, core=core) as process:
+        yield Server("Atelier", "y-websocket", f"ws://{HOST}:{port}/collab", process, backing.database, _documents)
 
 
 def _documents(*, documents: int, clients: int) -> list[dict[str, Any]]:
@@ -222,3 +265,25 @@ def _documents(*, documents: int, clients: int) -> list[dict[str, Any]]:
             tickets = [issue_ticket(text, person_id=ada.pk)[0] for _ in range(clients + 1)]
             found.append({"name": ids.show("doc", text.pk), "tickets": tickets})
     return found
+
+
+def signed_documents(count: int) -> tuple[list[str], dict[str, str]]:
+    """New documents, and the headers that open them."""
+    import django
+
+    django.setup()
+    from backend.core import ids, tenancy
+    from backend.projects.models import DocumentKind
+    from backend.projects.services import create_document, create_project
+    from backend.workspaces.rights import Act
+    from backend.workspaces.services import create_person, create_workspace
+    from backend.workspaces.tokens import make_token
+
+    with tenancy.acting():
+        ada = create_person(email=f"ada-{time.time_ns()}@bench.invalid", name="Ada")
+        workspace = create_workspace(name="Bench", owner=ada)
+        project = create_project(workspace, name="Bench", by=ada.pk)
+        made = [create_document(project, kind=DocumentKind.BOARD, name=str(n), by=ada.pk) for n in range(count)]
+    with tenancy.acting(person_id=ada.pk):
+        secret, _ = make_token(ada.pk, name="bench", scopes={Act.EDIT}, days=1)
+    return [ids.show("doc", document.pk) for document in made], {"Authorization": f"Bearer {secret}"}

@@ -1,8 +1,9 @@
-// Hocuspocus as its documentation starts it: `hocuspocus.mjs PORT [SQLITE-FILE]`, on Node or on Bun.
-// With a file it is durable as far as it can be: its database hook without a debounce, each store on disk.
+// Hocuspocus as its documentation starts it: `hocuspocus.mjs PORT [SQLITE-FILE [debounced]]`, on Node or on Bun.
+// With a file it is durable as far as it can be: its database hook without a debounce, each store on disk; `debounced`:
+// with the debounce that it has by itself.
 import { Hocuspocus, Server } from '@hocuspocus/server'
 
-const [port, file] = process.argv.slice(2)
+const [port, file, debounced] = process.argv.slice(2)
 
 const stored = async file => {
   const { Database } = await import('@hocuspocus/extension-database')
@@ -19,7 +20,8 @@ const stored = async file => {
 }
 
 const configuration = { quiet: true }
-if (file) Object.assign(configuration, { debounce: 0, maxDebounce: 0, extensions: [await stored(file)] })
+if (file) configuration.extensions = [await stored(file)]
+if (file && !debounced) Object.assign(configuration, { debounce: 0, maxDebounce: 0 })
 
 if (process.versions.bun) {
   const hocuspocus = new Hocuspocus(configuration)

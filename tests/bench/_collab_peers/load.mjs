@@ -12,7 +12,7 @@ import { WebSocket } from 'ws'
 import * as Y from 'yjs'
 
 const spec = JSON.parse(process.argv[2])
-const { protocol, url, rooms, clients: CLIENTS, writers: WRITERS, hz, warm_s: WARM_S, measure_s: MEASURE_S } = spec
+const { protocol, urls, rooms, clients: CLIENTS, writers: WRITERS, hz, warm_s: WARM_S, measure_s: MEASURE_S } = spec
 const CURSORS = spec.cursors ?? 0
 const CURSOR_HZ = spec.cursor_hz ?? 0
 const SYNC = 0; const AWARENESS = 1; const AUTH = 2; const STATUS = 8
@@ -124,6 +124,7 @@ class Client {
 
   async open () {
     const query = this.room.tickets ? `?ticket=${this.room.tickets[this.index]}&status=1` : ''
+    const url = urls[this.index % urls.length]
     const address = protocol === 'hocuspocus' ? url : `${url}/${this.room.name}${query}`
     const socket = this.socket = new WebSocket(address, { perMessageDeflate: false, skipUTF8Validation: true })
     socket.binaryType = 'nodebuffer'
