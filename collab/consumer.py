@@ -23,7 +23,7 @@ from collab.doors import credential_of, sign_in
 from collab.errors import ProtocolError, StaleEpoch, TooManyMessages, UpdateTooLarge
 from collab.hocuspocus import Multiplex
 from collab.hub import Hub, current, shut
-from collab.outlet import FramedOutlet, failing_by, nothing
+from collab.outlet import FramedOutlet, fail, nothing
 from collab.protocol import decode
 
 log = structlog.get_logger()
@@ -64,20 +64,20 @@ class SocketOutlet(FramedOutlet):
 
 @dataclass(slots=True)
 class Rate:
-    """Messages that a client may still send: `per_s` more each second, up to `burst`."""
+    """Messages that a client may still send: `per_s` more each second, up to `burst`. A long one counts as several."""
 
     per_s: float
     burst: float
     left: float
     at: float
 
-    def spend(self, now: float) -> None:
+    def spend(self, now: float, messages: float = 1) -> None:
         """Raises: TooManyMessages."""
         self.left = min(self.burst, self.left + (now - self.at) * self.per_s)
         self.at = now
-        if self.left < 1:
+        if self.left < messages:
             raise TooManyMessages
-        self.left -= 1
+        self.left -= messages
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -162,31 +162,37 @@ class _Reader:
     def __init__(self, outlet: SocketOutlet, act: _Act) -> None:
         self._outlet, self._act = outlet, act
         per_s = settings.COLLAB_MESSAGES_PER_S
-        self._rate = Rate(per_s, 4 * per_s, 4 * per_s, time.monotonic())
         self._max_bytes: int = settings.COLLAB_MAX_UPDATE_BYTES + FRAME_OVERHEAD
+        self._message_bytes: float = settings.COLLAB_BYTES_PER_S / per_s
+        burst = max(4 * per_s, self._max_bytes / self._message_bytes)
+        self._rate = Rate(per_s, burst, burst, time.monotonic())
         self._heavy: asyncio.Task[None] | None = None  # kept, for the loop keeps no task alive
 
     def read(self, frame: bytes | None) -> None:
         if self._outlet.ended.done():
             return
-        with failing_by(self._outlet.close):
+        try:
             heavy = self._act(self._admitted(frame))
-            if heavy is not None:
-                self._outlet.socket.hold()
-                self._heavy = asyncio.create_task(self._await(heavy))
+        except Exception as exc:  # noqa: BLE001 - of this client alone
+            return fail(self._outlet.close, exc)
+        if heavy is not None:
+            self._outlet.socket.hold()
+            self._heavy = asyncio.create_task(self._await(heavy))
 
     def _admitted(self, frame: bytes | None) -> bytes:
-        self._rate.spend(time.monotonic())
         if frame is None:
             raise ProtocolError("Frames are binary.")
         if len(frame) > self._max_bytes:
             raise UpdateTooLarge
+        self._rate.spend(time.monotonic(), max(1, len(frame) / self._message_bytes))
         return frame
 
     async def _await(self, heavy: Coroutine[Any, Any, None]) -> None:
-        with failing_by(self._outlet.close):
+        try:
             await heavy
             self._outlet.socket.release()
+        except Exception as exc:  # noqa: BLE001 - as above
+            fail(self._outlet.close, exc)
 
 
 _Serve: TypeAlias = Callable[[Hub, dict[str, Any], SocketOutlet], Awaitable[AppError | int]]

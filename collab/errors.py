@@ -9,7 +9,8 @@ core.errors.AppError
 │   └── DocumentTooLarge      document_too_large   4413
 ├── RateLimited
 │   ├── TooManyMessages       too_many_messages    4429
-│   └── TooManyDocuments      too_many_documents   4429   on one socket
+│   ├── TooManyDocuments      too_many_documents   4429   on one socket
+│   └── TooManyConnections    too_many_connections 4429   of a person, on a document, in a workspace
 ├── Conflict
 │   └── StaleEpoch            stale_epoch          4409   the document was cut or restored since
 ├── Forbidden
@@ -46,6 +47,10 @@ class TooManyMessages(RateLimited):
 
 class TooManyDocuments(RateLimited):
     code, title = "too_many_documents", "One socket may open no more documents"
+
+
+class TooManyConnections(RateLimited):
+    code, title = "too_many_connections", "There are too many connections: close some, or try again later"
 
 
 class StaleEpoch(Conflict):

@@ -26,6 +26,7 @@ from collab.heavy import Heavy, HeavyFailed
 from collab.journal import AWAY, Append, Journal, News
 from collab.live import LiveDocument
 from collab.peers import PeerMessage, Peers
+from collab.places import Places
 from collab.ports import Grant, Origin, Scope
 from collab.room import INLINE_BYTES, Room
 from collab.seats import Outlet, Seat
@@ -39,6 +40,7 @@ REFRESH_RETRY_S = 0.5
 IDLE_S = 60.0
 OPEN_S = 15.0
 COMPACT_ROWS = 500
+GIVE_BACK_BYTES = 2 * 1024 * 1024  # for less, what must be asked of the system again soon costs more
 COMPACT_AT_UNLOAD_ROWS = 50
 
 
@@ -75,10 +77,16 @@ class Hub:
         self._seq = itertools.count(1)
         self._reading = itertools.count(1)
         self._beats = Beats()
+        self._places = Places(
+            settings.COLLAB_CONNECTIONS_PER_PERSON,
+            settings.COLLAB_CONNECTIONS_PER_DOCUMENT,
+            settings.COLLAB_CONNECTIONS_PER_WORKSPACE,
+        )
         self._doubted: dict[_Whose, dict[UUID, Grant]] = {}  # what is to be read again
         self._doubts = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._compacting = asyncio.Semaphore(1)
+        self._freed_bytes = 0  # by documents that were unloaded
 
     # --- life
 
@@ -145,9 +153,10 @@ class Hub:
                 await document.ready.wait()
         except TimeoutError as exc:
             raise RoomUnavailable from exc
-        if document.overloaded or self._documents.get(grant.document_id) is not document:
+        if document.room is None or document.overloaded or self._documents.get(grant.document_id) is not document:
             raise RoomUnavailable
         seat = Seat(grant, outlet, wants_status, hears_stateless)
+        self._places.take(grant)
         document.join(seat)
         self._beats.add(seat)
         if self.access_changes != changes:
@@ -259,17 +268,23 @@ class Hub:
             metrics.LOOP_LAG.observe(max(0.0, now - slept_at - TICK_S))
             for seat in self._beats.beat():
                 seat.outlet.close(AccessLost())
-            for document in list(self._documents.values()):
-                document.tick()
-                if document.backlog_age_s > self.limits.backlog_s:
-                    document.close(RoomUnavailable())
-                if document.rows_since_compaction > COMPACT_ROWS:
-                    document.rows_since_compaction = 0
-                    self.spawn(self._compact(document))
-                if document.room is not None and document.room.wants_packing:
-                    self.spawn(document.pack())
-                if document.room is not None and document.quiet and now - document.empty_since > IDLE_S:
-                    self.spawn(self._unload(document))
+            for document_id in list(self._documents):
+                self._see_to(self._documents[document_id], now)
+            if self._freed_bytes > GIVE_BACK_BYTES:
+                self._freed_bytes = 0
+                await asyncio.to_thread(memory.give_back)
+
+    def _see_to(self, document: LiveDocument, now: float) -> None:
+        document.tick()
+        if document.backlog_age_s > self.limits.backlog_s:
+            document.close(RoomUnavailable())
+        if document.rows_since_compaction > COMPACT_ROWS:
+            document.rows_since_compaction = 0
+            self.spawn(self._compact(document))
+        if document.room is not None and document.room.wants_packing:
+            self.spawn(document.pack())
+        if document.room is not None and document.quiet and now - document.empty_since > IDLE_S:
+            self.spawn(self._unload(document))
 
     async def _unload(self, document: LiveDocument) -> None:
         if self._documents.pop(document.document_id, None) is None:
@@ -279,8 +294,7 @@ class Hub:
             await self._peers.subscribe(document.document_id)
         if document.rows_since_compaction > COMPACT_AT_UNLOAD_ROWS:
             self.spawn(self._compact(document))
-        del document
-        await asyncio.to_thread(memory.give_back)
+        self._freed_bytes += document.room.size_bytes if document.room else 0
 
     async def _compact(self, document: LiveDocument) -> None:
         async with self._compacting:
@@ -323,6 +337,8 @@ class Hub:
         self._beats.renew(seat)
 
     def leave(self, document: LiveDocument, seat: Seat) -> None:
+        if seat in document.seats:
+            self._places.leave(seat.grant)
         self._beats.discard(seat)
         document.leave(seat)
 

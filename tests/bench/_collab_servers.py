@@ -241,7 +241,8 @@ def ours(backing: Backing, core: int, *, port: int = 0) -> Iterator[Server]:
     """One web process, its journal on."""
     port = port or plans.free_port(taken=set())
     command = [sys.executable, "-m", "backend.serve", "--port", str(port)]
-    with started(command, port, core=core) as process:
+    crowded = {f"COLLAB_CONNECTIONS_PER_{whose}": "100000" for whose in ("PERSON", "WORKSPACE")}
+    with started(command, port, core=core, env=crowded) as process:
         yield Server("Atelier", "y-websocket", f"ws://{HOST}:{port}/collab", process, backing.database, _documents)
 
 

@@ -17,7 +17,7 @@ from backend.workspaces.models import Member
 from backend.workspaces.rights import Role
 from collab import bridge
 from collab import hub as hubs
-from collab.errors import AccessLost, ShuttingDown, StaleEpoch
+from collab.errors import AccessLost, ShuttingDown, StaleEpoch, TooManyConnections
 from collab.hub import Hub
 from collab.ports import Grant, Scope
 from collab.protocol import Status, SyncUpdate
@@ -62,7 +62,7 @@ async def _write(hub: Hub, grant: Grant, count: int) -> None:
         document.receive(seat, SyncUpdate(update))
         document.flush()
     await until(lambda: out.messages(Status)[-1:] == [Status(count)])
-    document.leave(seat)
+    hub.leave(document, seat)
 
 
 def _rows(grant: Grant) -> int:
@@ -180,3 +180,20 @@ async def test_a_closing_hub_takes_nobody_in(stack: Stack, grant: Grant) -> None
     assert _rows(grant) == 1
     with pytest.raises(ShuttingDown):
         await made.join(grant, Out(), wants_status=False)
+
+
+@pytest.mark.parametrize("whose", ["PERSON", "DOCUMENT", "WORKSPACE"])
+async def test_connections_are_bounded(stack: Stack, grant: Grant, monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
+    """One more than a person, a document or a workspace may have is refused, and takes the place of who leaves."""
+    monkeypatch.setattr(settings, f"COLLAB_CONNECTIONS_PER_{whose}", 2)
+    hub = Hub()
+    await hub.open()
+    seats = [await hub.join(grant, Out(), wants_status=False) for _ in range(2)]
+    with pytest.raises(TooManyConnections):
+        await hub.join(grant, Out(), wants_status=False)
+    for _ in range(2):  # who leaves twice makes room once
+        hub.leave(*seats[0])
+    await hub.join(grant, Out(), wants_status=False)
+    with pytest.raises(TooManyConnections):
+        await hub.join(grant, Out(), wants_status=False)
+    await hub.close()
