@@ -29,7 +29,7 @@ from collab.doors import credential_of, sign_in
 from collab.errors import AccessLost, ProtocolError, StaleEpoch, TooManyDocuments
 from collab.hub import Hub
 from collab.live import LiveDocument
-from collab.outlet import FramedOutlet, failing_by
+from collab.outlet import FramedOutlet, fail
 from collab.ports import Credential, Grant
 from collab.protocol import (
     AUTH,
@@ -113,13 +113,15 @@ class Session(FramedOutlet):
 
     async def _sign_in(self) -> None:
         """With the token shown last; one that comes while another is looked at is looked at next."""
-        with failing_by(self.close):
+        try:
             while (token := self._token) is not None and not self._has_left:
                 self._token = None
                 if self._seated is None:
                     await self._enter(token)
                 else:
                     await self._show_newer(token, self._seated[1])
+        except Exception as exc:  # noqa: BLE001 - of this document alone
+            fail(self.close, exc)
 
     async def _enter(self, token: str) -> None:
         grant = await self._granted(token)

@@ -48,6 +48,14 @@ class IdSet:
             for start, end in of_client:
                 self.add(client, start, end)
 
+    def is_before(self, ranges: Mapping[int, Sequence[tuple[int, int]]]) -> bool:
+        """Whether, of each client, all of `ranges` come after all that is in it."""
+        for client, of_client in ranges.items():
+            known = self._clients.get(client)
+            if known is not None and known[1][-1] > of_client[0][0]:
+                return False
+        return True
+
     def covers_all(self, ranges: Mapping[int, Sequence[tuple[int, int]]]) -> bool:
         return all(self.covers(client, *one) for client, of_client in ranges.items() for one in of_client)
 

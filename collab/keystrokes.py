@@ -131,7 +131,7 @@ class _Typed:
         heads_at, heads_end = (column[rows[items]].tolist() for column in self.head)
         raw = data.tobytes()
         item_ends = text_ends[np.append(items[1:], len(rows)) - 1].tolist()
-        structs, at = [], 0
+        structs, at = list[bytes](), 0
         for head_at, head_end, end in zip(heads_at, heads_end, item_ends, strict=True):
             structs += (raw[head_at:head_end], write_uint(end - at), texts[at:end])
             at = end

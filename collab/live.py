@@ -48,7 +48,7 @@ from collab.wire import Wire
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # made for each update: a frozen one takes four times as long
 class _Entry:
     update: bytes
     seat: Seat | None

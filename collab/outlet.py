@@ -1,7 +1,6 @@
 """Hides the way to one client: frames that are made once for many, and how much of them it has yet to read."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import structlog
 
@@ -35,13 +34,10 @@ class FramedOutlet:
 def nothing() -> None: ...
 
 
-@contextmanager
-def failing_by(close: Callable[[AppError], None]) -> Iterator[None]:
-    """Whatever goes wrong in the block ends in `close`; what is not ours to tell is logged, and told as our fault."""
-    try:
-        yield
-    except AppError as exc:
+def fail(close: Callable[[AppError], None], exc: Exception) -> None:
+    """End a connection by `close` because of `exc`; what is not ours to tell is logged, and told as our fault."""
+    if isinstance(exc, AppError):
         close(exc)
-    except Exception:
-        log.exception("collab.message_failed")
+    else:
+        log.error("collab.message_failed", exc_info=exc)
         close(AppError())

@@ -25,7 +25,7 @@ class Owners:
 
     def claimed(self, contents: Contents, person_id: UUID) -> tuple[int, ...]:
         """The client ids that are not the person's so far."""
-        return tuple(client for client in contents.structs if self._owners.get(client) != person_id)
+        return tuple([client for client in contents.structs if self._owners.get(client) != person_id])
 
     def may_claim(self, clients: Iterable[int]) -> bool:
         return self._owners.keys().isdisjoint(clients)

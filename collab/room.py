@@ -20,7 +20,7 @@ import pycrdt
 
 from collab.errors import DocumentTooLarge, MalformedUpdate
 from collab.idset import IdSet
-from collab.protocol import EMPTY_UPDATE, read_state_vector, write_uint
+from collab.protocol import EMPTY_UPDATE, read_state_vector, read_uint, write_uint
 from collab.updates import Contents, Ranges, read_update, write_deletions
 
 MAX_MERGED = 256  # merge_updates is quadratic: 256 small updates take well under 1 ms
@@ -119,6 +119,8 @@ class Room:
 
     def _news(self, update: bytes, contents: Contents) -> bytes:
         """`update` without the structs and deletions that the document holds."""
+        if contents.structs and not contents.deletions and self._structs.is_before(contents.structs):
+            return update  # what a client mostly does: it goes on
         structs = update[: contents.deletions_at]
         if self._structs.covers_all(contents.structs):
             structs = b"\x00"
@@ -274,10 +276,28 @@ def merge(updates: list[bytes]) -> list[bytes]:
     """The same in fewer updates: one for each MAX_MERGED. Raises: MalformedUpdate."""
     if len(updates) <= 1:
         return updates
+    if joined := _join(updates):
+        return [joined]
     return [
         _guarded(pycrdt.merge_updates, *updates[start : start + MAX_MERGED])
         for start in range(0, len(updates), MAX_MERGED)
     ]
+
+
+def _join(updates: list[bytes]) -> bytes | None:
+    """One of several that each hold structs of one client, another each time, and no deletions: else None.
+
+    That is what people make who write at the same time; the library would read and write each struct for it.
+    """
+    clients = set()
+    for update in updates:
+        if update[0] != 1 or update[-1] != 0:  # of a deletion the last byte is not
+            return None
+        _, at = read_uint(update, 1)
+        clients.add(read_uint(update, at)[0])
+    if len(clients) < len(updates):
+        return None
+    return write_uint(len(updates)) + b"".join([update[1:-1] for update in updates]) + b"\x00"
 
 
 def is_panic(exc: BaseException) -> bool:
