@@ -18,6 +18,7 @@ from tests.contract.packages import NODE
 
 DOCUMENTS, WRITERS, HZ = 5, 25, 10
 SEED = 5
+EVERY_S, THEIRS_S = (0.5, 3.0), (4.0, 16.0)  # between two kills; Hocuspocus stores after 2 to 10 s
 PROMISES = ("fsync", "synchronous_commit", "full_page_writes")
 
 
@@ -30,13 +31,15 @@ def kills(backing: Backing, core: int, *, quick: bool) -> list[Row]:
     names, headers = signed_documents(DOCUMENTS)
     port = free_port(taken=set())
     victims = [("server", "postgres", "valkey")[number % 3] for number in range(count)]
-    acknowledged, lost = _play(lambda: ours(backing, core, port=port), names, headers, victims, backing)
+    acknowledged, lost = _play(lambda: ours(backing, core, port=port), names, headers, victims, EVERY_S, backing)
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
         store = Path(folder) / "hocuspocus.sqlite"
         start = peer(
             "Hocuspocus with a store", "hocuspocus", lambda at, _: _stored(at, store), port=free_port(taken={port})
         )
-        theirs, their_loss = _play(lambda: start(Path(folder), core), names, {}, ["server"] * (2 if quick else 10))
+        theirs, their_loss = _play(
+            lambda: start(Path(folder), core), names, {}, ["server"] * (2 if quick else 8), THEIRS_S
+        )
     beside = (
         f"{acknowledged:,} acknowledged; Hocuspocus with a store lost {their_loss:,} of {theirs:,} "
         f"({their_loss / max(1, theirs):.0%})"
@@ -53,6 +56,7 @@ def _play(
     rooms: Sequence[str],
     headers: dict[str, str],
     victims: Sequence[str],
+    every_s: tuple[float, float],
     backing: Backing | None = None,
 ) -> tuple[int, int]:
     """How many characters were acknowledged, and how many of them are gone."""
@@ -64,7 +68,7 @@ def _play(
         command = [str(NODE), str(PEERS / "writers.mjs"), json.dumps({**spec, "writers": WRITERS, "hz": HZ})]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
             for victim in (*victims, ""):
-                time.sleep(draw.uniform(0.5, 3.0))
+                time.sleep(draw.uniform(*every_s))
                 print(f"  kills: {server.name}: {victim}", file=sys.stderr)
                 if victim == "server":
                     server.process.kill()
