@@ -256,6 +256,8 @@ class Client:
                     runners.create_task(take_turns())
         except ExceptionGroup as group:
             raise group.exceptions[0] from group.exceptions[0].__cause__
+        if len(answers) < len(plan):  # a group takes a call that gRPC cancelled by itself for one that was to end
+            raise InferenceFailed("Not all of the picture was processed. Run it again.")
         if len({(answer.digest, answer.dtype) for answer in answers}) != 1:
             raise InferenceFailed("The model was replaced in the middle of the run. Run it again.")
         result = Result(
