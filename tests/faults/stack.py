@@ -41,7 +41,9 @@ class FaultStack:
         self.link = Link(port=plans.free_port(taken=taken), target=self.plan.ports["valkey"])
         self.clocks = var / "clocks"
         self._make_clocks()
+        began = time.monotonic()
         self.start()
+        self.first_start_s = time.monotonic() - began
         self.people: Mapping[str, str] = {}
 
     def start(self) -> None:
