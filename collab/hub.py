@@ -2,6 +2,8 @@
 
 One hub a process, made on the event loop's first socket (or by the lifespan). A document is opened once, however many
 ask: subscribe, then load, then ask the other processes; so nothing falls between.
+
+Long, because joining, loading, unloading and the reading of rights all turn on the one table of open documents.
 """
 
 import asyncio
@@ -204,9 +206,8 @@ class Hub:
             if left := set(packing.left):
                 updates = [part for place, part in enumerate(stored.parts) if place in left]
         document.loaded(Room(base, updates, max_bytes=self.limits.max_document_bytes))
-        document.rows_since_compaction += len(
-            stored.ids
-        )  # from now on: packing it twice at once would take twice as long
+        # Not before: the journal would be packed twice at once, for this load and for its compaction.
+        document.rows_since_compaction += len(stored.ids)
 
     def _retire(self, document: LiveDocument) -> None:
         if self._documents.get(document.document_id) is document:

@@ -28,6 +28,16 @@ from collab.seats import Seat
 WINDOW_S = 0.03
 
 
+def updates_of_one(count: int, *, size: int = 1) -> list[bytes]:
+    """What one person makes who sets as many entries of a map, each a text of that size."""
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    updates: list[bytes] = []
+    doc.observe(lambda event: updates.append(event.update))
+    for number in range(count):
+        doc.get("elements", type=pycrdt.Map)[str(number)] = str(number).ljust(size, "x")
+    return updates
+
+
 @dataclass
 class Out:
     """What one client was sent."""

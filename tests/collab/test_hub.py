@@ -22,7 +22,7 @@ from collab.hub import Hub
 from collab.ports import Grant, Scope
 from collab.protocol import Status, SyncUpdate
 from collab.room import build
-from tests.collab.table import Out
+from tests.collab.table import Out, updates_of_one
 from tests.conftest import Stack, Studio
 from tests.waiting import until
 
@@ -45,20 +45,11 @@ def grant(studio: Studio) -> Grant:
     )
 
 
-def _updates(count: int) -> list[bytes]:
-    doc: pycrdt.Doc[Any] = pycrdt.Doc()
-    updates: list[bytes] = []
-    doc.observe(lambda event: updates.append(event.update))
-    for number in range(count):
-        doc.get("elements", type=pycrdt.Map)[str(number)] = number
-    return updates
-
-
 async def _write(hub: Hub, grant: Grant, count: int) -> None:
     """Join, write `count` updates, each in a flush of its own, wait until all are saved, and leave."""
     out = Out()
     document, seat = await hub.join(grant, out, wants_status=True)
-    for update in _updates(count):
+    for update in updates_of_one(count):
         document.receive(seat, SyncUpdate(update))
         document.flush()
     await until(lambda: out.messages(Status)[-1:] == [Status(count)])
@@ -174,7 +165,7 @@ async def test_a_closing_hub_takes_nobody_in(stack: Stack, grant: Grant) -> None
     await made.open()
     out = Out()
     document, seat = await made.join(grant, out, wants_status=False)
-    document.receive(seat, SyncUpdate(_updates(1)[0]))
+    document.receive(seat, SyncUpdate(updates_of_one(1)[0]))
     await made.close()
     assert isinstance(out.closed, ShuttingDown)
     assert _rows(grant) == 1

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-import pycrdt
 import pytest
 from django.conf import settings
 
@@ -15,19 +14,10 @@ from collab.errors import MalformedUpdate
 from collab.heavy import Heavy
 from collab.journal import Append, Journal, Row
 from collab.room import INLINE_BYTES, Room
+from tests.collab.table import updates_of_one
 from tests.conftest import Stack
 
 Write = Callable[..., Awaitable[None]]
-
-
-def _updates(count: Any, size: Any = 1) -> Any:
-    doc: pycrdt.Doc[Any] = pycrdt.Doc()
-    updates = []
-    doc.observe(lambda event: updates.append(event.update))
-    entries = doc.get("elements", type=pycrdt.Map)
-    for number in range(count):
-        entries[str(number)] = "x" * size
-    return updates
 
 
 async def _state_vector(journal: Journal, document_id: UUID) -> bytes:
@@ -72,14 +62,14 @@ def append(document_id: UUID, workspace_id: UUID) -> Any:
 
 async def test_what_is_appended_is_loaded(journals: list[Journal], append: Write, document_id: UUID) -> None:
     """In another process, after the commit."""
-    updates = _updates(5)
+    updates = updates_of_one(5)
     await append(journals[0], updates)
     assert list((await journals[1].load(document_id)).updates) == updates
 
 
 async def test_many_appends_share_few_commits(journals: list[Journal], append: Write, document_id: UUID) -> None:
     """A thousand flushes need far fewer transactions: what gathers during one insert is the next."""
-    updates = _updates(1000)
+    updates = updates_of_one(1000)
     await append(journals[0], updates)
     async with await psycopg.AsyncConnection.connect(settings.DATABASE_SYSTEM_URL) as connection:
         cursor = await connection.execute(
@@ -95,7 +85,7 @@ async def test_news_are_what_others_committed_and_we_have_not_heard(
 ) -> None:
     """Once each; not our own rows, nor those that their writer told us of itself."""
     mine, others = journals
-    updates = _updates(4)
+    updates = updates_of_one(4)
     await mine.news([document_id])
     await append(mine, updates[:1])
     await append(others, updates[1:])
@@ -108,7 +98,7 @@ async def test_a_row_that_commits_late_is_still_found(
     journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
 ) -> None:
     """Ids do not commit in order: a row with a lower id, committed after a look, is in a later look."""
-    late, early = _updates(2)
+    late, early = updates_of_one(2)
     await journals[0].news([document_id])
     async with await psycopg.AsyncConnection.connect(settings.DATABASE_SYSTEM_URL) as slow:
         await slow.execute(
@@ -127,7 +117,7 @@ async def test_a_document_of_many_rows_is_read_in_pages(
 ) -> None:
     """All rows in their order, with their ids, and the snapshot where there is one."""
     monkeypatch.setattr("collab.journal.PAGE_ROWS", 7)
-    updates = _updates(21)
+    updates = updates_of_one(21)
     await append(journals[0], updates[:4])
     await journals[0].compact(document_id, workspace_id)
     await append(journals[0], updates[4:], 5)
@@ -142,7 +132,7 @@ async def test_compaction_keeps_the_document(
     journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
 ) -> None:
     """One snapshot in place of the rows, with what waits for its causes; the other process is told."""
-    updates = _updates(30)
+    updates = updates_of_one(30)
     await append(journals[0], [*updates[:20], *updates[21:]])  # a gap: number 20 is missing
     await journals[1].news([document_id])
     assert await journals[0].compact(document_id, workspace_id) == 29
@@ -160,7 +150,7 @@ async def test_compaction_beside_writers_loses_nothing(
     journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
 ) -> None:
     """Two processes append and compact at once; in the end everything is there."""
-    updates = _updates(400)
+    updates = updates_of_one(400)
 
     async def write(journal: Journal, mine: Any) -> Any:
         for seq, update in enumerate(mine, 1):
@@ -181,7 +171,7 @@ async def test_big_documents_are_merged_elsewhere(
     journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
 ) -> None:
     """Above the limit a helper process merges; the event loop goes on meanwhile."""
-    updates = _updates(40, size=20_000)
+    updates = updates_of_one(40, size=20_000)
     await append(journals[0], updates)
     ticks = 0
 
@@ -204,7 +194,7 @@ async def test_the_writer_survives_the_loss_of_its_connection(
     journals: list[Journal], append: Write, document_id: UUID
 ) -> None:
     """Its server process is ended: what waits is sent again on a new connection."""
-    updates = _updates(2)
+    updates = updates_of_one(2)
     await append(journals[0], updates[:1])
     async with await psycopg.AsyncConnection.connect(settings.DATABASE_SYSTEM_URL, autocommit=True) as killer:
         await killer.execute("SELECT pg_terminate_backend(%s)", [journals[0]._committer._pg.backend_pid])
@@ -214,7 +204,7 @@ async def test_the_writer_survives_the_loss_of_its_connection(
 
 async def test_what_postgresql_refuses_is_told(journals: list[Journal], document_id: UUID) -> None:
     """A row that can never be written fails alone; the others of its group are committed."""
-    good = _updates(1)
+    good = updates_of_one(1)
     done: dict[str, bool] = {}
     journals[0].append(
         Append([Row(document_id, ids.new_id(), None, good[0])], 1, lambda saved: done.update(good=saved))

@@ -14,21 +14,13 @@ from django.core.management import CommandError, call_command
 from psycopg import sql
 
 from backend.core import ids
+from tests.collab.table import updates_of_one
 from tests.conftest import Stack
 
 
 @pytest.fixture
 def document_id(stack: Stack) -> UUID:
     return ids.new_id()
-
-
-def _updates(count: int) -> list[bytes]:
-    doc: pycrdt.Doc[Any] = pycrdt.Doc()
-    updates: list[bytes] = []
-    doc.observe(lambda event: updates.append(event.update))
-    for number in range(count):
-        doc.get("elements", type=pycrdt.Map)[str(number)] = number
-    return updates
 
 
 def _store(document_id: UUID, updates: Sequence[bytes]) -> list[int]:
@@ -65,7 +57,7 @@ def _exported(document_id: UUID, folder: Path) -> Any:
 
 def test_a_document_is_listed_inspected_compacted_and_exported(document_id: UUID, tmp_path: Path) -> None:
     """The same document before and after its compaction; that something is missing is told."""
-    name, updates = ids.show("doc", document_id), _updates(30)
+    name, updates = ids.show("doc", document_id), updates_of_one(30)
     _store(document_id, [*updates[:10], *updates[11:]])
     assert f"{name:30} {29:9,}" in _run("list", "--limit", 1000)[0]
     assert "29 rows" in _run("inspect", name)[0]
@@ -74,21 +66,21 @@ def test_a_document_is_listed_inspected_compacted_and_exported(document_id: UUID
     _store(document_id, [updates[10]])
     assert _run("compact", name)[0].startswith("30 rows")
     assert "0 rows" in _run("inspect", name)[0]
-    assert _exported(document_id, tmp_path) == {str(number): number for number in range(30)}
+    assert _exported(document_id, tmp_path) == {str(number): str(number) for number in range(30)}
     assert _run("verify", name) == ("1 documents are sound.\n", "")
 
 
 def test_what_cannot_be_read_is_found_and_set_aside(document_id: UUID, tmp_path: Path) -> None:
     """Its bytes come into a file, and nothing else is touched."""
     name = ids.show("doc", document_id)
-    *_, broken_id = _store(document_id, [*_updates(5), b"no update"])
+    *_, broken_id = _store(document_id, [*updates_of_one(5), b"no update"])
     said, complaints = _run("verify", name)
     assert (said, f"{name}: row {broken_id}: " in complaints) == ("", True)
     assert "1 of 1 documents are broken" in complaints
     said, complaints = _run("repair", name, tmp_path / "aside")
     assert (said.splitlines()[-1], complaints) == ("The document is sound.", "")
     assert (tmp_path / "aside" / f"{document_id}.{broken_id}").read_bytes() == b"no update"
-    assert _exported(document_id, tmp_path) == {str(number): number for number in range(5)}
+    assert _exported(document_id, tmp_path) == {str(number): str(number) for number in range(5)}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +90,7 @@ def test_a_snapshot_is_held_against_its_index(
     document_id: UUID, tmp_path: Path, column: str, value: bytes, what: str
 ) -> None:
     """A wrong index is made anew; a snapshot that is none is set aside, and what came after it stays."""
-    name, updates = ids.show("doc", document_id), _updates(6)
+    name, updates = ids.show("doc", document_id), updates_of_one(6)
     _store(document_id, updates[:5])
     _run("compact", name)
     with psycopg.connect(settings.DATABASE_SYSTEM_URL) as connection:
