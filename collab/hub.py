@@ -112,6 +112,8 @@ class Hub:
         for document in self._documents.values():
             document.close(ShuttingDown())
         saved = await self.drain(5.0)
+        for document in self._documents.values():
+            document.vouch()
         log.info("collab.closed", documents=len(self._documents), saved=saved)
         for task in list(self._tasks):
             task.cancel()
@@ -285,14 +287,11 @@ class Hub:
         if document.room is not None and document.room.wants_packing:
             self.spawn(document.pack())
         if document.room is not None and document.quiet and now - document.empty_since > IDLE_S:
-            self.spawn(self._unload(document))
+            self._unload(document)
 
-    async def _unload(self, document: LiveDocument) -> None:
-        if self._documents.pop(document.document_id, None) is None:
-            return
-        await self._peers.unsubscribe(document.document_id)
-        if document.document_id in self._documents:  # somebody came while we let go
-            await self._peers.subscribe(document.document_id)
+    def _unload(self, document: LiveDocument) -> None:
+        del self._documents[document.document_id]
+        self._peers.unsubscribe(document.document_id)
         if document.rows_since_compaction > COMPACT_AT_UNLOAD_ROWS:
             self.spawn(self._compact(document))
         self._freed_bytes += document.room.size_bytes if document.room else 0

@@ -269,12 +269,12 @@ class LiveDocument:
     # --- other processes
 
     def hear(self, message: peers.PeerMessage) -> None:
-        """Act on a message of another process (or on our own, which comes back)."""
+        """Act on a message of another process."""
         if self.room is None:
             return  # the load and the hello after it bring what this said
         now = self._clock()
         match message:
-            case peers.Flush(writer, seq, committed, person_id, update, traceparent) if writer != self._wire.writer:
+            case peers.Flush(writer, seq, committed, person_id, update, traceparent):
                 if traceparent:
                     with trace.continued(traceparent, "collab.hear", kind="consumer"):
                         log.info("collab.edit_heard", document_id=str(self.document_id), sockets=len(self.seats))
@@ -284,15 +284,15 @@ class LiveDocument:
                     self._reconciler.heard(writer, seq, Unconfirmed(update, person_id, now))
             case peers.Committed(writer, seq):
                 self._reconciler.committed(writer, seq)
-            case peers.Presences(sender, entries) if sender != self._wire.writer:
+            case peers.Presences(_, entries):
                 self._show(self.presences.hear_peer(entries, now))
-            case peers.Stateless(sender, text) if sender != self._wire.writer:
+            case peers.Stateless(_, text):
                 self._pass_on(None, text)
-            case peers.Hello() if message.sender != self._wire.writer:
+            case peers.Hello():
                 self._reconciler.answer(message, self.room, now)
                 if message.joining and (own := self.presences.here(own=True)).entries:
                     self._wire.publish(self.document_id, peers.Presences(self._wire.writer, own.entries))
-            case peers.Answer(receiver, update) if receiver == self._wire.writer:
+            case peers.Answer(_, update):
                 self._take_remote(update, None, ours=True)
 
     def take_committed(self, update: bytes) -> None:
@@ -422,7 +422,7 @@ class LiveDocument:
             return
         self._committed_no = number  # the writer commits one document's flushes in their order
         self.rows_since_compaction += len(append.rows)
-        self._wire.publish(self.document_id, peers.Committed(self._wire.writer, append.seq))
+        self._reconciler.saved(append.seq)
         self._unsaved = {seat for seat in self._unsaved if seat.acknowledge(number)}
         metrics.COLLAB_ACK_LATENCY.observe(self._clock() - since)
 
@@ -467,6 +467,10 @@ class LiveDocument:
         if self.room is not None:
             self._slow.see_to(self.room, now)
             self._reconciler.tick(self.room, now)
+
+    def vouch(self) -> None:
+        """Tell the other processes now what is committed."""
+        self._reconciler.vouch()
 
     def close(self, error: AppError) -> None:
         """End every connection here."""

@@ -2,7 +2,8 @@
 
 One channel a document, one message a flush. Messages get lost whenever a connection breaks, so each (re)subscription is
 reported: the room then asks the others for what it lacks. A process that is alone on a document, by Valkey's count of
-who heard its last message, says nothing more of it until another says hello, or is counted.
+who heard its last message, says nothing more of it until another says hello, or is counted. Its own messages come back
+to it, and are dropped unread.
 
 message = varUint kind, body
 1 flush      writer 16 bytes, varUint seq, varUint committed (0 or 1), author 16 bytes (zeros: nobody), varBytes update,
@@ -17,32 +18,28 @@ message = varUint kind, body
 
 import asyncio
 import json
-from collections import deque
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
-import redis
 import structlog
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from django.conf import settings
 
-from backend.core import metrics, valkey
+from backend.core import metrics
+from collab.broker import AWAY, Broker, connected
 from collab.errors import ProtocolError
 from collab.ports import Scope
 from collab.protocol import Presence, read_bytes, read_presences, read_uint, write_bytes, write_presences, write_uint
 
 log = structlog.get_logger()
 
-ACCESS_CHANNEL = "collab:access"
+ACCESS_CHANNEL = b"collab:access"
 _SCOPE = ("workspace_id", "person_id", "document_id")
-MAX_QUEUED = 10_000  # messages that wait for Valkey; beyond that the oldest go, and anti-entropy makes up for them
 SUBSCRIBE_S = 1.0  # how long a room waits for its subscription: with Valkey away it opens without
 RETRY_S = 0.3
 RECOUNT_S = 10.0  # only presence waits for it: what others commit is found in the journal
-AWAY = (redis.RedisError, OSError)
+_ANSWER = b"\x05"
 NOBODY = UUID(int=0)
 
 
@@ -142,16 +139,6 @@ def decode(data: bytes) -> PeerMessage:
     return Flush(who, number, bool(committed), person_id if person_id != NOBODY else None, update, traceparent)
 
 
-def _sender(message: PeerMessage) -> UUID | None:
-    match message:
-        case Flush() | Committed():
-            return message.writer
-        case Presences() | Hello() | Stateless():
-            return message.sender
-        case Answer():
-            return None
-
-
 class Listener(Protocol):
     """What the hub does with what is heard."""
 
@@ -165,21 +152,16 @@ class Listener(Protocol):
 class Peers:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self._client = valkey.async_client()
-        self._client.set_retry(Retry(NoBackoff(), 0))  # we try again ourselves, sooner, and must know of each gap
-        self._documents: dict[str, UUID] = {}
+        self._own = listener.writer.bytes
+        self._documents: dict[bytes, UUID] = {}
         self._confirmed: dict[UUID, asyncio.Event] = {}
-        self._pubsub: Any = None  # redis-py's PubSub is not typed
-        self._queue: deque[tuple[UUID, bytes]] = deque(maxlen=MAX_QUEUED)
-        self._wake = asyncio.Event()
+        self._broker: Broker | None = None  # while it is connected
         self._alone: set[UUID] = set()
-        self._met: set[UUID] = set()  # documents of which somebody said hello while a message was on its way
         self._tasks: list[asyncio.Task[None]] = []
 
     def open(self) -> None:
         self._tasks = [
             asyncio.create_task(self._listen(), name="collab.peers.listen"),
-            asyncio.create_task(self._publish(), name="collab.peers.publish"),
             asyncio.create_task(self._look_for_others(), name="collab.peers.look"),
         ]
 
@@ -189,118 +171,92 @@ class Peers:
         _, stuck = await asyncio.wait(self._tasks, timeout=2.0)
         if stuck:
             log.warning("collab.peers_stuck", tasks=[task.get_name() for task in stuck])
-        with suppress(TimeoutError, *AWAY):
-            async with asyncio.timeout(1):
-                await self._client.aclose()
 
     async def subscribe(self, document_id: UUID) -> bool:
         """Hear of a document from now on; False when Valkey did not confirm in time (it will be tried on)."""
-        self._documents[channel(document_id)] = document_id
+        self._documents[_channel(document_id)] = document_id
         confirmed = self._confirmed.setdefault(document_id, asyncio.Event())
+        if self._broker is not None:
+            self._broker.subscribe(_channel(document_id))
         try:
             async with asyncio.timeout(SUBSCRIBE_S):
-                if self._pubsub is not None:
-                    await self._pubsub.subscribe(channel(document_id))
                 await confirmed.wait()
-        except (TimeoutError, *AWAY):
+        except TimeoutError:
             return False
         return True
 
-    async def unsubscribe(self, document_id: UUID) -> None:
-        self._documents.pop(channel(document_id), None)
+    def unsubscribe(self, document_id: UUID) -> None:
+        self._documents.pop(_channel(document_id), None)
         self._confirmed.pop(document_id, None)
         self._alone.discard(document_id)
-        with suppress(TimeoutError, *AWAY):
-            if self._pubsub is not None:
-                async with asyncio.timeout(SUBSCRIBE_S):
-                    await self._pubsub.unsubscribe(channel(document_id))
+        if self._broker is not None:
+            self._broker.unsubscribe(_channel(document_id))
 
     def publish(self, document_id: UUID, message: PeerMessage) -> None:
-        """Best effort. What nobody would hear is not said."""
-        if document_id in self._alone and not (isinstance(message, Hello) and message.joining):
+        """Best effort: not while Valkey is away. What nobody would hear is not said."""
+        if self._broker is None or self.is_alone(document_id) and not (isinstance(message, Hello) and message.joining):
             return
-        self._queue.append((document_id, encode(message)))
-        self._wake.set()
+        self._broker.publish(_channel(document_id), encode(message), partial(self._count, document_id))
 
-    async def _publish(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            batch, self._queue = self._queue, deque(maxlen=MAX_QUEUED)
-            self._met.clear()
-            try:
-                async with asyncio.timeout(2):
-                    pipeline = self._client.pipeline(transaction=False)
-                    for document_id, data in batch:
-                        pipeline.publish(channel(document_id), data)
-                    self._count(batch, await pipeline.execute())
-            except (TimeoutError, *AWAY) as exc:
-                metrics.VALKEY_ERRORS.labels("collab").inc()
-                log.warning("collab.peers_away", error=type(exc).__name__, dropped=len(batch))
-                self._alone.clear()
-                await asyncio.sleep(RETRY_S)
+    def is_alone(self, document_id: UUID) -> bool:
+        """Whether no other process hears of the document, as far as we know."""
+        return document_id in self._alone
 
-    def _count(self, batch: Iterable[tuple[UUID, bytes]], heard_by: list[int]) -> None:
-        for (document_id, _), listeners in zip(batch, heard_by, strict=True):
-            if listeners > 1 or document_id in self._met or channel(document_id) not in self._documents:
-                self._alone.discard(document_id)
-            else:
-                self._alone.add(document_id)
+    def _count(self, document_id: UUID, listeners: int) -> None:
+        """Valkey tells in order: whoever came later is heard later."""
+        if listeners > 1 or _channel(document_id) not in self._documents:
+            self._alone.discard(document_id)
+        else:
+            self._alone.add(document_id)
 
     async def _look_for_others(self) -> None:
         """Where we were alone: their hello may have been lost."""
         while True:
             await asyncio.sleep(RECOUNT_S)
-            alone = list(self._alone)
-            if not alone:
-                continue
-            try:
-                async with asyncio.timeout(2):
-                    counts = await self._client.pubsub_numsub(*map(channel, alone))
-            except (TimeoutError, *AWAY):
-                self._alone.clear()
-                continue
-            for document_id, (_, listeners) in zip(alone, counts, strict=True):
-                if listeners > 1:
-                    self._alone.discard(document_id)
-                    self._listener.subscribed(document_id)
+            if self._alone and self._broker is not None:
+                self._broker.listeners([_channel(document_id) for document_id in self._alone], self._recount)
+
+    def _recount(self, counts: list[Any]) -> None:
+        for name, listeners in zip(counts[::2], counts[1::2], strict=True):
+            document_id = self._documents.get(name)
+            if document_id is not None and listeners > 1:
+                self._alone.discard(document_id)
+                self._listener.subscribed(document_id)
 
     async def _listen(self) -> None:
         while True:
             try:
-                async with self._client.pubsub() as self._pubsub:
-                    await self._pubsub.subscribe(ACCESS_CHANNEL, *self._documents)
-                    while True:
-                        self._hear(await self._pubsub.get_message(timeout=5.0))
+                async with connected(settings.VALKEY_URL, self._hear, self._subscribed) as self._broker:
+                    self._broker.subscribe(ACCESS_CHANNEL, *self._documents)
+                    await self._broker.ended
             except AWAY as exc:
                 metrics.VALKEY_ERRORS.labels("collab").inc()
-                log.warning("collab.peers_lost", error=type(exc).__name__)
+                log.warning("collab.peers_away", error=type(exc).__name__)
             except Exception:  # this task's edge: a fault of the client must not end all listening
                 log.exception("collab.peers_failed")
-            self._pubsub = None
+            self._broker = None
+            self._alone.clear()
             await asyncio.sleep(RETRY_S)
 
-    def _hear(self, message: dict[str, Any] | None) -> None:
-        """redis-py subscribes again by itself after a reconnect, so each confirmation may follow a gap."""
-        if message is None or message["type"] not in ("subscribe", "message"):
-            return
-        name = message["channel"].decode()
-        document_id = self._documents.get(name)
-        if message["type"] == "subscribe" and document_id:
+    def _subscribed(self, name: bytes) -> None:
+        """Also after each reconnect, which may follow a gap."""
+        if document_id := self._documents.get(name):
             self._confirmed.setdefault(document_id, asyncio.Event()).set()
             self._listener.subscribed(document_id)
-        elif message["type"] == "message" and name == ACCESS_CHANNEL:
-            self._hear_access(message["data"])
-        elif message["type"] == "message" and document_id:
-            try:
-                decoded = decode(message["data"])
-            except ProtocolError:
-                log.warning("collab.peer_message_invalid", document_id=str(document_id))
-                return
-            if _sender(decoded) not in (None, self._listener.writer):
-                self._alone.discard(document_id)
-                self._met.add(document_id)
-            self._listener.peer_message(document_id, decoded)
+
+    def _hear(self, name: bytes, data: bytes) -> None:
+        if name == ACCESS_CHANNEL:
+            return self._hear_access(data)
+        document_id = self._documents.get(name)
+        if document_id is None or (data[1:17] == self._own) != (data[:1] == _ANSWER):
+            return None  # our own, or another's answer to another
+        try:
+            message = decode(data)
+        except ProtocolError:
+            log.warning("collab.peer_message_invalid", document_id=str(document_id))
+            return None
+        self._alone.discard(document_id)
+        return self._listener.peer_message(document_id, message)
 
     def _hear_access(self, data: bytes) -> None:
         try:
@@ -310,3 +266,7 @@ class Peers:
             log.warning("collab.access_message_invalid")
             return
         self._listener.access_changed(Scope(*ids))
+
+
+def _channel(document_id: UUID) -> bytes:
+    return channel(document_id).encode()

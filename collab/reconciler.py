@@ -2,7 +2,7 @@
 
 One that joins, and one whose document changed some seconds ago, says hello: what it has. Who has more answers with it,
 who has less says hello in turn. What another process told us and has not yet committed may be lost with it, so it is
-kept: HEAL_S later it is handed back, to be journalled by us.
+kept: HEAL_S later it is handed back, to be journalled by us. What is committed is told once a tick.
 """
 
 from collections.abc import Iterator
@@ -41,6 +41,7 @@ class Reconciler:
         self._document_id, self._wire = document_id, wire
         self._unconfirmed: dict[tuple[UUID, int], Unconfirmed] = {}
         self._said_at = 0.0
+        self._saved_seq: int | None = None  # to be told
         self.changed = False  # since the last hello
 
     @property
@@ -55,6 +56,15 @@ class Reconciler:
         for key in [key for key in self._unconfirmed if key[0] == writer and key[1] <= seq]:
             del self._unconfirmed[key]
 
+    def saved(self, seq: int) -> None:
+        """That flush of ours, and all before it."""
+        self._saved_seq = seq
+
+    def vouch(self) -> None:
+        if self._saved_seq is not None:
+            self._publish(peers.Committed(self._wire.writer, self._saved_seq))
+            self._saved_seq = None
+
     def take_overdue(self, now: float) -> Iterator[Unconfirmed]:
         for key in [key for key, one in self._unconfirmed.items() if now - one.heard_at > HEAL_S]:
             metrics.COLLAB_RESYNCS.labels("heal").inc()
@@ -65,6 +75,7 @@ class Reconciler:
         self._publish(peers.Hello(self._wire.writer, joining, room.state_vector(), room.deleted))
 
     def tick(self, room: Room, now: float) -> None:
+        self.vouch()
         if self.changed and now - self._said_at > HELLO_S:
             self.hello(room, now)
 

@@ -1,4 +1,4 @@
-"""What processes tell each other reads back as it was written."""
+"""What processes tell each other reads back as it was written, and reaches the others."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.core import ids
+from backend.core import ids, valkey
 from collab import peers
 from collab.errors import ProtocolError
 from collab.ports import Scope
@@ -83,8 +83,16 @@ class Process:
     def say(self, document_id: UUID, seq: int) -> None:
         self.peers.publish(document_id, peers.Committed(self.writer, seq))
 
+    async def finds_itself_alone(self, document_id: UUID) -> None:
+        await until(lambda: self.peers.is_alone(document_id))
+
     async def told(self, seq: int) -> None:
         await until(lambda: any(isinstance(m, peers.Committed) and m.seq == seq for m in self.heard))
+
+
+def _listeners(document_id: UUID) -> int:
+    ((_, number),) = valkey.client().pubsub_numsub(peers.channel(document_id))
+    return int(number)
 
 
 async def test_company_is_found_though_its_hello_was_lost(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +102,7 @@ async def test_company_is_found_though_its_hello_was_lost(stack: Stack, monkeypa
     first, second = Process(), Process()
     await first.peers.subscribe(document_id)
     first.say(document_id, 1)
-    await first.told(1)
+    await first.finds_itself_alone(document_id)
     await second.peers.subscribe(document_id)
     before = first.subscriptions
     await until(lambda: first.subscriptions > before)
@@ -110,23 +118,40 @@ async def test_one_alone_says_nothing_until_another_says_hello(stack: Stack) -> 
     first, second = Process(), Process()
     await first.peers.subscribe(document_id)
     first.say(document_id, 1)
-    await first.told(1)
-    await asyncio.sleep(0.1)  # the count comes after the message
-    for seq in range(2, 100):
-        first.say(document_id, seq)
-        await asyncio.sleep(0)
-    await second.peers.subscribe(document_id)
-    second.peers.publish(document_id, peers.Hello(second.writer, True, b"\0", 0))
-    await until(lambda: any(isinstance(m, peers.Hello) for m in first.heard))
-    first.say(document_id, 100)
-    await second.told(100)
-    assert len(first.heard) == 3  # its first message, the hello and its last
-    await second.peers.unsubscribe(document_id)
+    await first.finds_itself_alone(document_id)
+    with valkey.client().pubsub() as said:  # type: ignore[no-untyped-call]  # redis-py's is not typed
+        said.subscribe(peers.channel(document_id))
+        said.get_message(timeout=1)
+        for seq in range(2, 100):
+            first.say(document_id, seq)
+            await asyncio.sleep(0)
+        await second.peers.subscribe(document_id)
+        second.peers.publish(document_id, peers.Hello(second.writer, True, b"\0", 0))
+        await until(lambda: any(isinstance(m, peers.Hello) for m in first.heard))
+        first.say(document_id, 100)
+        await second.told(100)
+        heard = [peers.decode(message["data"]) for message in iter(said.get_message, None)]
+    assert [type(message) for message in heard] == [peers.Hello, peers.Committed]
+    second.peers.unsubscribe(document_id)
+    await until(lambda: _listeners(document_id) == 1)
     first.say(document_id, 101)
-    await first.told(101)
-    await asyncio.sleep(0.1)
-    first.say(document_id, 102)
-    await asyncio.sleep(0.2)
-    assert not any(isinstance(m, peers.Committed) and m.seq == 102 for m in first.heard)
+    await first.finds_itself_alone(document_id)
     for process in (first, second):
+        await process.peers.close()
+
+
+async def test_nobody_hears_itself_or_what_is_for_another(stack: Stack) -> None:
+    """Of what it says itself nothing comes back; an answer reaches the one who asked."""
+    document_id = ids.new_id()
+    first, second, third = Process(), Process(), Process()
+    for process in (first, second, third):
+        await process.peers.subscribe(document_id)
+    first.peers.publish(document_id, peers.Answer(second.writer, b"for the second"))
+    first.say(document_id, 1)
+    for process in (second, third):
+        await process.told(1)
+    assert not first.heard
+    assert second.heard[:-1] == [peers.Answer(second.writer, b"for the second")]
+    assert len(third.heard) == 1
+    for process in (first, second, third):
         await process.peers.close()
