@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from backend.core import ids, metrics, trace
 from collab.heavy import Heavy, HeavyFailed
 from collab.parts import Parts
-from collab.pipeline import Call, Pipeline
+from collab.pipeline import Call, Found, Pipeline
 from collab.ports import Scope
 from collab.room import Packed
 
@@ -124,6 +125,20 @@ class Append:
         self.size_bytes = sum(len(row.data) for row in self.rows)
 
 
+class _Commit:
+    """Appends that are committed together, and how long that takes."""
+
+    def __init__(self, group: list[Append]) -> None:
+        self.group = group
+        self._began = time.perf_counter()
+        self._spans = [trace.begin("collab.commit", append.traceparent, kind="client") for append in group]
+
+    def end(self) -> None:
+        for span in self._spans:
+            span.end()
+        metrics.COLLAB_COMMIT_DURATION.observe(time.perf_counter() - self._began)
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """What was committed since the last look: rows that we have not heard of, documents compacted, rights changed."""
@@ -156,7 +171,8 @@ class Journal:
             check=AsyncConnectionPool.check_connection,
         )  # fmt: skip
         self._appends: deque[Append] = deque()
-        self._wake = asyncio.Event()
+        self._is_busy = False  # a commit is under way, or will be
+        self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
@@ -172,11 +188,12 @@ class Journal:
 
     async def open(self) -> None:
         await self._pool.open(wait=False)
-        self._task = asyncio.create_task(self._write(), name="collab.journal")
 
     async def close(self, *, timeout_s: float = 5.0) -> None:
         """Commit what is left, then let go."""
         await self.drain(timeout_s)
+        if self._timer:
+            self._timer.cancel()
         if self._task:
             self._task.cancel()
             _, stuck = await asyncio.wait({self._task}, timeout=2.0)
@@ -197,23 +214,44 @@ class Journal:
     def append(self, append: Append) -> None:
         self._appends.append(append)
         self._idle.clear()
-        self._wake.set()
+        self._commit_next()
 
-    async def _write(self) -> None:
-        while True:
-            if not self._appends:
-                self._wake.clear()
-                self._idle.set()
-                await self._wake.wait()
-            if (wait_s := self._committed_at + COMMIT_EVERY_S - time.monotonic()) > 0:
-                await asyncio.sleep(wait_s)
-            group = self._gather()
-            self._committed_at, began = time.monotonic(), time.perf_counter()
-            spans = [trace.begin("collab.commit", append.traceparent, kind="client") for append in group]
-            await self._commit(group)
-            for span in spans:
-                span.end()
-            metrics.COLLAB_COMMIT_DURATION.observe(time.perf_counter() - began)
+    def _commit_next(self) -> None:
+        """Unless a commit is under way, or will be: then at its end."""
+        if not self._is_busy:
+            self._is_busy = True
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(max(loop.time(), self._committed_at + COMMIT_EVERY_S), self._begin_commit)
+
+    def _begin_commit(self) -> None:
+        commit = _Commit(self._gather())
+        self._committed_at = asyncio.get_running_loop().time()
+        if self._committer.is_free:
+            self._committer.start(self._inserts(commit.group), partial(self._end_commit, commit))
+        else:
+            self._insist(commit)
+
+    def _end_commit(self, commit: "_Commit", outcome: Found | psycopg.Error) -> None:
+        if isinstance(outcome, psycopg.Error):
+            self._insist(commit)
+            return
+        try:
+            for append in commit.group:
+                append.done(True)
+        finally:
+            self._go_on(commit)
+
+    def _go_on(self, commit: "_Commit") -> None:
+        commit.end()
+        self._is_busy = False
+        if self._appends:
+            self._commit_next()
+        else:
+            self._idle.set()
+
+    def _insist(self, commit: "_Commit") -> None:
+        self._task = asyncio.create_task(self._commit(commit.group), name="collab.journal")
+        self._task.add_done_callback(lambda task: None if task.cancelled() else self._go_on(commit))
 
     def _gather(self) -> list[Append]:
         group: list[Append] = []
@@ -224,7 +262,6 @@ class Journal:
             rows += len(append.rows)
             size += append.size_bytes
         return group
-
     async def _commit(self, group: list[Append]) -> None:
         """Insert until it is committed, however long the server is away."""
         failures = 0

@@ -5,7 +5,8 @@ between two syncs are one transaction, so all rows of a batch are committed or n
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import psycopg
@@ -15,41 +16,52 @@ from psycopg.rows import TupleRow
 # The name of a statement, and its parameters in PostgreSQL's binary form.
 Call: TypeAlias = tuple[bytes, Sequence[bytes | None]]
 Found: TypeAlias = list[tuple[bytes | None, ...]]  # rows, in the same form
+Done: TypeAlias = "Callable[[Found | psycopg.Error], None]"
 
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 
 
 class Pipeline:
-    """One batch at a time; who calls again waits for the first."""
+    """One batch at a time."""
 
     def __init__(self, url: str, statements: Mapping[bytes, bytes], **options: Any) -> None:
         self._url, self._statements, self._options = url, statements, options
         self._connection: psycopg.AsyncConnection[TupleRow] | None = None
-        self._done: asyncio.Future[None] | None = None
+        self._done: Done | None = None  # a batch is under way
         self._found: Found = []
         self._free = asyncio.Lock()
         self._error: psycopg.Error | None = None
-        self._prepared = False
+        self._prepared = self._is_writing = False
 
     async def run(self, batch: Iterable[Call]) -> Found:
-        """The rows that it found. Raises: psycopg.Error; after an OperationalError nobody knows whether it was done."""
+        """The rows that it found; who calls again waits for the first. Raises: psycopg.Error; after an
+        OperationalError nobody knows whether it was done."""
         async with self._free:
-            return await self._run(batch)
+            if self._connection is None:
+                await self._connect()
+            ended: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+            try:
+                self.start(batch, partial(_settle, ended))
+                return await ended
+            except BaseException:  # also a cancellation: the answer would be taken for the next one's
+                await self.close()
+                raise
 
-    async def _run(self, batch: Iterable[Call]) -> Found:
-        if self._connection is None:
-            await self._connect()
-        self._done, self._error = asyncio.get_running_loop().create_future(), None
-        self._found = []
+    @property
+    def is_free(self) -> bool:
+        """Whether a batch can be started."""
+        return self._connection is not None and self._done is None
+
+    def start(self, batch: Iterable[Call], done: Done) -> None:
+        """Have `done` called, at the end of a batch that is started while it `is_free`, with what it found, or with
+        what `run` raises."""
+        self._done, self._error, self._found = done, None, []
         try:
             self._send(batch)
+        except psycopg.Error as exc:
+            self._fail(exc)
+        else:
             self._advance()
-            await self._done
-        except BaseException:  # also a cancellation: the answer would be taken for the next one's
-            await self.close()
-            raise
-        self._prepared = True
-        return self._found
 
     def _send(self, batch: Iterable[Call]) -> None:
         pg = self._pg
@@ -64,6 +76,7 @@ class Pipeline:
         connection, self._connection = self._connection, None
         if connection is not None:
             self._forget_socket()
+            self._done = None
             await connection.close()
 
     @property
@@ -84,19 +97,17 @@ class Pipeline:
         try:
             pg = self._pg
             loop = asyncio.get_running_loop()
-            if pg.flush():
-                loop.add_writer(self._socket, self._advance)
-            else:
-                loop.remove_writer(self._socket)
+            if pg.flush() != self._is_writing:
+                self._is_writing = not self._is_writing
+                if self._is_writing:
+                    loop.add_writer(self._socket, self._advance)
+                else:
+                    loop.remove_writer(self._socket)
             pg.consume_input()
-            while self._waits and not pg.is_busy():
+            while self._done is not None and not pg.is_busy():
                 self._take(pg.get_result())
         except psycopg.Error as exc:
             self._fail(exc)
-
-    @property
-    def _waits(self) -> bool:
-        return self._done is not None and not self._done.done()
 
     def _take(self, result: pq.abc.PGresult | None) -> None:
         if result is None:  # the end of one statement's results
@@ -106,11 +117,14 @@ class Pipeline:
         elif result.status == pq.ExecStatus.TUPLES_OK:
             columns = range(result.nfields)
             self._found += [tuple(result.get_value(row, at) for at in columns) for row in range(result.ntuples)]
-        elif result.status == pq.ExecStatus.PIPELINE_SYNC and self._done is not None:
-            if self._error is None:
-                self._done.set_result(None)
-            else:
-                self._done.set_exception(self._error)
+        elif result.status == pq.ExecStatus.PIPELINE_SYNC:
+            self._prepared = True
+            self._end(self._error or self._found)
+
+    def _end(self, outcome: Found | psycopg.Error) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(outcome)
 
     def _fail(self, exc: psycopg.Error) -> None:
         """The connection is lost."""
@@ -118,11 +132,20 @@ class Pipeline:
         if connection is not None:
             self._forget_socket()
             connection.pgconn.finish()
-        if self._done is not None and not self._done.done():
-            self._done.set_exception(exc)
+        self._end(exc)
 
     def _forget_socket(self) -> None:
         """Before it is closed, for its number may soon be another's."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._socket)
         loop.remove_writer(self._socket)
+        self._is_writing = False
+
+
+def _settle(future: "asyncio.Future[Found]", outcome: Found | psycopg.Error) -> None:
+    if future.done():
+        return  # who waited was cancelled
+    if isinstance(outcome, psycopg.Error):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

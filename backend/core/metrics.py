@@ -10,6 +10,7 @@ Source: prometheus.io, "Metric and label naming".
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import prometheus_client
 import structlog
@@ -77,9 +78,33 @@ def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
     return gauge
 
 
+class _Deferred(Histogram):
+    """Counts what it observes when it is told: what is observed with each act must cost the act little."""
+
+    MOST = 1000  # that wait
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._waiting: list[float] = []
+        super().__init__(*args, **options)
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        self._waiting.append(amount)
+        if len(self._waiting) > self.MOST:
+            self._count()
+
+    def _count(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for amount in waiting:
+            super().observe(amount)
+
+    def collect(self) -> Iterable[Metric]:
+        self._count()
+        return super().collect()
+
+
 def _histogram(name: str, meaning: str, *labels: str, buckets: Sequence[float] = FAST_S) -> Histogram:
     _declare("histogram", name, meaning, labels)
-    return Histogram(name, meaning, labels, buckets=buckets, registry=REGISTRY)
+    return (Histogram if labels else _Deferred)(name, meaning, labels, buckets=buckets, registry=REGISTRY)
 
 
 # --- requests

@@ -1,7 +1,7 @@
 // The load: all clients of all documents in one process (one clock). `load.mjs '{…}'`; prints "measure" when the
 // measured part begins, "measured" when it ends, and then one line of JSON.
 //
-// Each writer types into the document's text, five characters a second or so, as Yjs makes the updates: into its own
+// Each writer types into the document's text, five characters a second on average, as Yjs makes the updates: into its own
 // copy, without the others', so that the load costs what the sockets cost. What arrives is read by lib0 and Yjs alone.
 // Every character is checked at every other client of its document: who typed it, which one it is, that it is the right
 // one, that none is missing. At the end a stock document, filled by the server, must equal what all writers wrote.
@@ -225,28 +225,33 @@ for (const room of all) {
   }
 }
 
-/** Acts that come at a steady rate each, spread evenly; the timer's tick is about a millisecond. */
+/** Numbers in (0, 1), the same for every server. Source: Tommy Ettinger's mulberry32. */
+let seed = 1
+const random = () => {
+  seed = (seed + 0x6D2B79F5) | 0
+  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+  return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296 || Number.EPSILON
+}
+
+/** People write at random moments (a Poisson process), and move at a steady rate. The timer's tick is a millisecond. */
 const acts = []
-const every = (hertz, members, act) => members.forEach((member, index) => acts.push({ act: () => act(member), period: 1000 / hertz, due: index * 1000 / hertz / members.length }))
-every(hz, all.flatMap(room => room.clients.slice(0, WRITERS)), client => client.type())
-if (CURSORS) every(CURSOR_HZ, all.flatMap(room => room.clients.slice(0, CURSORS)), client => client.move())
-acts.sort((a, b) => a.due - b.due)
+const every = (members, act, gap) => members.forEach(member => acts.push({ act: () => act(member), gap, due: random() * gap() }))
+every(all.flatMap(room => room.clients.slice(0, WRITERS)), client => client.type(), () => -Math.log(random()) * 1000 / hz)
+if (CURSORS) every(all.flatMap(room => room.clients.slice(0, CURSORS)), client => client.move(), () => 1000 / CURSOR_HZ)
 
 const began = performance.now()
 const warm = WARM_S * 1000
 const end = warm + MEASURE_S * 1000
 await new Promise(resolve => {
-  let from = 0 // acts are in order of what is due, cyclically
   const turn = () => {
     const now = performance.now() - began
     if (!measuring && now >= warm) { measuring = true; process.stdout.write('measure\n') }
     if (now >= end) return resolve()
-    for (let tried = 0; tried < acts.length; tried++) {
-      const one = acts[from]
-      if (one.due > now) { if (!CURSORS) break; from = (from + 1) % acts.length; continue }
+    for (const one of acts) {
+      if (one.due > now) continue
       one.act()
-      one.due += one.period
-      from = (from + 1) % acts.length
+      one.due += one.gap()
     }
     setTimeout(turn, 1)
   }
