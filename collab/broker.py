@@ -1,7 +1,7 @@
 """Hides one connection to Valkey, on which each act is a callback: what is published, and what others publish.
 
 A coroutine of redis-py's costs several times what a message costs. It makes the connection here (addresses, passwords,
-TLS); then its transport is ours. In RESP3 what others publish comes between the answers. Source: the RESP3 specification.
+TLS); then its transport is ours. In RESP3 what others publish comes between the answers. Source: RESP3's specification.
 """
 
 import asyncio

@@ -194,9 +194,9 @@ class Peers:
 
     def publish(self, document_id: UUID, message: PeerMessage) -> None:
         """Best effort: not while Valkey is away. What nobody would hear is not said."""
-        if self._broker is None or self.is_alone(document_id) and not (isinstance(message, Hello) and message.joining):
-            return
-        self._broker.publish(_channel(document_id), encode(message), partial(self._count, document_id))
+        joins = isinstance(message, Hello) and message.joining
+        if self._broker is not None and (joins or not self.is_alone(document_id)):
+            self._broker.publish(_channel(document_id), encode(message), partial(self._count, document_id))
 
     def is_alone(self, document_id: UUID) -> bool:
         """Whether no other process hears of the document, as far as we know."""
