@@ -262,6 +262,7 @@ class Journal:
             rows += len(append.rows)
             size += append.size_bytes
         return group
+
     async def _commit(self, group: list[Append]) -> None:
         """Insert until it is committed, however long the server is away."""
         failures = 0
