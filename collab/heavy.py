@@ -1,7 +1,7 @@
 """Hides where big documents are read, cut and packed: in helper processes, for that holds the interpreter's lock.
 
 What is small is done at once. A helper lives while there is work and IDLE_S longer; by ending it gives its memory back.
-It ends with its parent too, whose pipe closes. Run as a script, this is that helper: it answers requests on stdin.
+It ends with its parent too, whose socket closes. Run as a script, this is that helper: it answers requests on a socket.
 
 request = u8 what, parts       1 pack: updates   2 read, 3 cut: update, state vector
 answer  = u8 done, parts       1: update, index, the places of what is left (u32)
@@ -9,19 +9,24 @@ answer  = u8 done, parts       1: update, index, the places of what is left (u32
                                3: what is lacking
 parts   = u32 bytes of `lengths`, u64 bytes of `data`, both (see `Parts`)
 done    = 1, or 0 and one part that says why. Big endian.
+
+Each lies in memory without a name, whose descriptor goes through a socket: 20 MB through a pipe would hold the event
+loop up for as long as the work that it is spared. What comes back large is left where it lies.
 """
 
 import asyncio
+import mmap
 import os
+import socket
 import struct
+import subprocess
 import sys
 from array import array
-from collections.abc import Iterable
-from contextlib import suppress
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from collab.errors import MalformedUpdate
-from collab.parts import Parts
+from collab.parts import Bytes, Parts
 from collab.room import INLINE_BYTES, Packed, Packing, cut, pack
 from collab.updates import Contents, read_update
 
@@ -31,11 +36,22 @@ TIMEOUT_S = 120.0
 MANY = 5000  # updates: less than that are read before NumPy is loaded
 NICE = 5  # behind the event loop, where they share a core
 PACK, READ, CUT = 1, 2, 3
+PIECE_BYTES = 1024 * 1024
 _HEAD = struct.Struct("!BIQ")
 
 
 class HeavyFailed(Exception):
     """The helper died, or took too long."""
+
+
+@contextmanager
+def scratch() -> Iterator[int]:
+    """The descriptor of memory that can be given to another process."""
+    descriptor = os.memfd_create("atelier")
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 class Heavy:
@@ -46,28 +62,27 @@ class Heavy:
         self._free = asyncio.Semaphore(HELPERS)
         self._resting: asyncio.Task[None] | None = None
 
-    async def pack(self, parts: Iterable[bytes]) -> Packing:
-        """As `room.pack`. Raises: HeavyFailed, MalformedUpdate."""
-        parts = parts if isinstance(parts, Parts) else Parts.of(parts)
-        if len(parts.data) <= INLINE_BYTES:
-            return pack(list(parts))
-        update, index, left = await self._ask(PACK, parts)
-        return Packing(Packed.with_index(update, index), list(memoryview(left).cast("I")))
+    async def pack(self, pages: Sequence[Parts]) -> Packing:
+        """As `room.pack` for all parts of all pages. Raises: HeavyFailed, MalformedUpdate."""
+        if sum(len(page.data) for page in pages) <= INLINE_BYTES:
+            return pack([part for page in pages for part in page])
+        update, index, left = await self._ask(PACK, pages)
+        return Packing(Packed.with_index(update, bytes(index)), list(memoryview(left).cast("I")))
 
     async def read(self, update: bytes, state_vector: bytes) -> tuple[bytes, Contents]:
         """What of `update` one with `state_vector` lacks, and what that holds. Raises: HeavyFailed, MalformedUpdate."""
-        lacking, at, index = await self._ask(READ, Parts.of([update, state_vector]))
-        held = Packed.with_index(b"", index)
+        lacking, at, index = await self._ask(READ, [Parts.one(update), Parts.one(state_vector)])
+        held = Packed.with_index(b"", bytes(index))
         structs, deletions = (
             {client: list(ids.ranges(client)) for client in ids.clients()} for ids in (held.structs, held.deletions)
         )
-        return lacking, Contents(structs, deletions, int.from_bytes(at))
+        return bytes(lacking), Contents(structs, deletions, int.from_bytes(at))
 
-    async def cut(self, update: bytes, state_vector: bytes) -> bytes:
+    async def cut(self, update: Bytes, state_vector: bytes) -> Bytes:
         """What of `update` one with `state_vector` lacks. Raises: HeavyFailed, MalformedUpdate."""
         if len(update) <= INLINE_BYTES:
-            return cut(update, state_vector)
-        (found,) = await self._ask(CUT, Parts.of([update, state_vector]))
+            return cut(bytes(update), state_vector)
+        (found,) = await self._ask(CUT, [Parts.one(update), Parts.one(state_vector)])
         return found
 
     async def close(self) -> None:
@@ -76,12 +91,12 @@ class Heavy:
         while self._idle:
             await self._idle.pop().end()
 
-    async def _ask(self, what: int, parts: Parts) -> list[bytes]:
+    async def _ask(self, what: int, pages: Sequence[Parts]) -> list[Bytes]:
         async with self._free:
-            helper = self._take() or await _Helper.start()
+            helper = self._take() or _Helper.start()
             try:
                 async with asyncio.timeout(TIMEOUT_S):
-                    answer = await helper.ask(what, parts)
+                    answer = await helper.ask(what, pages)
             except BaseException as exc:  # also a cancellation: what it would answer belongs to nobody
                 await helper.end()
                 if isinstance(exc, TimeoutError):
@@ -89,7 +104,7 @@ class Heavy:
                 raise
             self._give(helper)
         if answer[0] == b"\x00":
-            raise MalformedUpdate(answer[1].decode())
+            raise MalformedUpdate(bytes(answer[1]).decode())
         return answer[1:]
 
     def _take(self) -> "_Helper | None":
@@ -113,49 +128,78 @@ class Heavy:
 class _Helper:
     """One process, which answers one request after the other."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[bytes], line: socket.socket) -> None:
+        self._process, self._line = process, line
 
     @classmethod
-    async def start(cls) -> "_Helper":
-        environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        pipe = asyncio.subprocess.PIPE
-        command = (sys.executable, "-m", "collab.heavy")
-        return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment))
+    def start(cls) -> "_Helper":
+        ours, theirs = socket.socketpair()
+        with theirs:
+            environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+            command = (sys.executable, "-m", "collab.heavy", str(theirs.fileno()))
+            process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
+        ours.setblocking(False)
+        return cls(process, ours)
 
-    async def ask(self, what: int, parts: Parts) -> list[bytes]:
+    async def ask(self, what: int, pages: Iterable[Parts]) -> list[Bytes]:
         """First whether it is done (one byte), then the answer's parts. Raises: HeavyFailed."""
-        to, back = self._process.stdin, self._process.stdout
-        if to is None or back is None:
-            raise HeavyFailed("the helper has no pipes")
         try:
-            to.writelines(_message(what, parts))
-            await to.drain()
-            done, lengths, data = _HEAD.unpack(await back.readexactly(_HEAD.size))
-            framed = await back.readexactly(lengths + data)
-            return [bytes([done]), *Parts(framed[lengths:], framed[:lengths])]
-        except (OSError, asyncio.IncompleteReadError) as exc:
+            with scratch() as request:
+                for piece in _message(what, list(pages)):
+                    os.write(request, piece)
+                    await asyncio.sleep(0)
+                socket.send_fds(self._line, [b"?"], [request])
+            await self._readable()
+            _, descriptors, *_ = socket.recv_fds(self._line, 1, 1)
+        except OSError as exc:
             raise HeavyFailed("the helper died") from exc
+        if not descriptors:
+            raise HeavyFailed("the helper died")
+        with os.fdopen(descriptors[0]) as file:
+            answer = memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))
+        done, lengths, _ = _HEAD.unpack(answer[: _HEAD.size])
+        at = _HEAD.size + lengths
+        parts = Parts(answer[at:], bytes(answer[_HEAD.size : at]))
+        return [bytes([done]), *(bytes(part) if len(part) <= INLINE_BYTES else part for part in parts)]
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        came: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._line, _set, came)
+        try:
+            await came
+        finally:
+            loop.remove_reader(self._line)
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None
+        return self._process.poll() is None
 
     async def end(self) -> None:
-        with suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
+        self._line.close()
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
 
 
-def _message(first: int, parts: Parts) -> tuple[bytes, bytes, bytes]:
-    return _HEAD.pack(first, len(parts.lengths), len(parts.data)), parts.lengths, parts.data
+def _set(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
-def _answer(what: int, request: Parts) -> list[bytes]:
+def _message(first: int, pages: Sequence[Parts]) -> Iterator[Bytes]:
+    """In pieces, none of which takes long to copy."""
+    lengths = b"".join([page.lengths for page in pages])
+    yield _HEAD.pack(first, len(lengths), sum(len(page.data) for page in pages))
+    for whole in (lengths, *(page.data for page in pages)):
+        for at in range(0, len(whole), PIECE_BYTES):
+            yield memoryview(whole)[at : at + PIECE_BYTES]
+
+
+def _answer(what: int, request: Parts) -> list[Bytes]:
     if what == PACK:
         packing = _pack(request)
         return [packing.packed.update, packing.packed.index(), array("I", packing.left).tobytes()]
-    parts = list(request)
+    parts = list(map(bytes, request))
     if what == CUT:
         return [cut(*parts)]
     lacking = parts[0] if parts[1] == b"\x00" else cut(*parts)
@@ -174,18 +218,25 @@ def _pack(parts: Parts) -> Packing:
     return pack_many(parts)
 
 
-def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    while head := requests.read(_HEAD.size):
-        what, lengths, data = _HEAD.unpack(head)
-        parts = Parts(lengths=requests.read(lengths), data=requests.read(data))
+def _serve(line: socket.socket) -> None:
+    while True:
+        _, descriptors, *_ = socket.recv_fds(line, 1, 1)
+        if not descriptors:
+            return
+        with os.fdopen(descriptors[0], "rb") as file:
+            file.seek(0)
+            what, lengths, data = _HEAD.unpack(file.read(_HEAD.size))
+            parts = Parts(lengths=file.read(lengths), data=file.read(data))
         try:
-            done, answer = 1, Parts.of(_answer(what, parts))
+            done, found = 1, Parts.of(_answer(what, parts))
         except MalformedUpdate as exc:
-            done, answer = 0, Parts.of([str(exc).encode()])
-        answers.writelines(_message(done, answer))
-        answers.flush()
+            done, found = 0, Parts.of([str(exc).encode()])
+        with scratch() as answer:
+            for piece in _message(done, [found]):
+                os.write(answer, piece)
+            socket.send_fds(line, [b"!"], [answer])
 
 
 if __name__ == "__main__":
     os.nice(NICE)
-    _serve(sys.stdin.buffer, sys.stdout.buffer)
+    _serve(socket.socket(fileno=int(sys.argv[1])))

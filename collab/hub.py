@@ -200,16 +200,14 @@ class Hub:
     async def _load(self, document: LiveDocument) -> None:
         stored = await self._journal.load(document.document_id)
         base, updates = stored.base, list[bytes]()
-        if len(stored.updates.data) <= INLINE_BYTES:
-            updates = list(stored.updates)
+        if stored.loose_bytes <= INLINE_BYTES:
+            updates = stored.updates
         else:
             packing = await self.heavy.pack(stored.parts)
-            base = packing.packed
-            if left := set(packing.left):
-                updates = [part for place, part in enumerate(stored.parts) if place in left]
+            base, updates = packing.packed, stored.some(packing.left)
         document.loaded(Room(base, updates, max_bytes=self.limits.max_document_bytes))
         # Not before: the journal would be packed twice at once, for this load and for its compaction.
-        document.rows_since_compaction += len(stored.ids)
+        document.rows_since_compaction += stored.rows
 
     def _retire(self, document: LiveDocument) -> None:
         if self._documents.get(document.document_id) is document:
@@ -325,9 +323,9 @@ class Hub:
         stored = await self._journal.load(document_id)
         document = self._documents.get(document_id)
         if document is not None:
-            for update in stored.parts:
+            for update in stored.all:
                 document.take_committed(update)
-            document.rows_since_compaction = len(stored.ids)
+            document.rows_since_compaction = stored.rows
 
     # --- who may stay
 

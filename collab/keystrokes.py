@@ -32,7 +32,7 @@ _BEYOND = bytes(64)  # so that reading an update that ends too early does not le
 
 def pack_many(parts: Parts) -> Packing:
     """As `room.pack`. Raises: MalformedUpdate."""
-    all_parts = list(parts)
+    all_parts = list(map(bytes, parts))
     found = []  # updates, what they hold, and where what is in them may stand
     for start in range(0, len(all_parts), PAGE):
         page = all_parts[start : start + PAGE]

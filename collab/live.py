@@ -25,6 +25,7 @@ from collab.errors import ProtocolError, RoomUnavailable, UpdateTooLarge
 from collab.heavy import HeavyFailed
 from collab.journal import AWAY, Append, Row
 from collab.owners import Owners
+from collab.parts import Parts
 from collab.presence import Presences
 from collab.protocol import (
     EMPTY_UPDATE,
@@ -432,7 +433,7 @@ class LiveDocument:
             return
         room = self.room
         try:
-            packing = await self._wire.heavy.pack(room.freeze())
+            packing = await self._wire.heavy.pack([Parts.one(part) for part in room.freeze()])
         except (HeavyFailed, AppError) as exc:
             log.warning("collab.packing_failed", document_id=str(self.document_id), error=type(exc).__name__)
             packing = None

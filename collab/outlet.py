@@ -6,6 +6,7 @@ import structlog
 
 from backend.core.errors import AppError
 from backend.core.websocket import DirectWebSocket, Framing
+from collab.parts import Bytes
 
 log = structlog.get_logger()
 
@@ -21,6 +22,11 @@ class FramedOutlet:
     def say(self, payload: bytes) -> None:
         """Unless the client has left."""
         self.socket.write(self.framing(payload))
+
+    def send_long(self, head: bytes, body: Bytes) -> None:
+        """The same for both in a row."""
+        self.socket.write(self.framing.head(head, len(body)))
+        self.socket.write(body)
 
     @property
     def is_full(self) -> bool:

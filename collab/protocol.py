@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from collab.errors import ProtocolError
+from collab.parts import Bytes
 
 SYNC, AWARENESS, AUTH, QUERY_AWARENESS, STATUS = 0, 1, 2, 3, 8
 STEP_1, STEP_2, UPDATE = 0, 1, 2
@@ -92,7 +93,7 @@ def write_uint(value: int) -> bytes:
     return bytes(out)
 
 
-def write_bytes(value: bytes) -> bytes:
+def write_bytes(value: Bytes) -> bytes:
     return write_uint(len(value)) + value
 
 

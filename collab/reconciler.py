@@ -15,6 +15,7 @@ from backend.core import metrics
 from backend.core.errors import AppError
 from collab import peers
 from collab.heavy import HeavyFailed
+from collab.parts import Bytes
 from collab.room import Diff, Room
 from collab.wire import Wire
 
@@ -101,12 +102,12 @@ class Reconciler:
             return
         self._answer_with(hello, room, diff.updates(first))
 
-    def _answer_with(self, hello: peers.Hello, room: Room, lacking: list[bytes]) -> None:
+    def _answer_with(self, hello: peers.Hello, room: Room, lacking: list[Bytes]) -> None:
         if all(update[:1] == b"\x00" for update in lacking) and hello.deleted == room.deleted:
             return
         metrics.COLLAB_RESYNCS.labels("answer").inc()
         for update in lacking:
-            self._publish(peers.Answer(hello.sender, update))
+            self._publish(peers.Answer(hello.sender, bytes(update)))
 
     def _publish(self, message: peers.PeerMessage) -> None:
         self._wire.publish(self._document_id, message)

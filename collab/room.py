@@ -20,6 +20,7 @@ import pycrdt
 
 from collab.errors import DocumentTooLarge, MalformedUpdate
 from collab.idset import IdSet
+from collab.parts import Bytes
 from collab.protocol import EMPTY_UPDATE, read_state_vector, read_uint, write_uint
 from collab.updates import Contents, Ranges, read_update, write_deletions
 
@@ -32,7 +33,7 @@ INLINE_BYTES = 64 * 1024  # of a base that is cut on the event loop: at most 2 m
 class Packed:
     """A document at rest: one update, and what it holds."""
 
-    update: bytes = EMPTY_UPDATE
+    update: Bytes = EMPTY_UPDATE
     structs: IdSet = field(default_factory=IdSet)
     deletions: IdSet = field(default_factory=IdSet)
 
@@ -44,7 +45,7 @@ class Packed:
         return self.structs.covers_all(contents.structs) and self.deletions.covers_all(contents.deletions)
 
     @classmethod
-    def with_index(cls, update: bytes, index: bytes) -> "Packed":
+    def with_index(cls, update: Bytes, index: bytes) -> "Packed":
         structs, at = IdSet.decode(index)
         return cls(update, structs, IdSet.decode(index, at)[0])
 
@@ -64,7 +65,7 @@ class Packing:
 class Diff:
     """What somebody lacks: what is left of `first` when it is cut by the state vector, where there is one, and more."""
 
-    first: bytes
+    first: Bytes
     state_vector: bytes | None
     more: list[bytes]
 
@@ -73,10 +74,10 @@ class Diff:
         """Whether cutting would hold up the event loop."""
         return self.state_vector is not None and len(self.first) > INLINE_BYTES
 
-    def updates(self, first: bytes | None = None) -> list[bytes]:
+    def updates(self, first: Bytes | None = None) -> list[Bytes]:
         """In their order, at least one; `first` is what was cut elsewhere. Raises: MalformedUpdate."""
         if first is None:
-            first = self.first if self.state_vector is None else cut(self.first, self.state_vector)
+            first = self.first if self.state_vector is None else cut(bytes(self.first), self.state_vector)
         return [one for one in (first, *self.more) if one != EMPTY_UPDATE] or [EMPTY_UPDATE]
 
 
@@ -174,7 +175,8 @@ class Room:
             if self._base_deletions is None:
                 ranges = {client: base.deletions.ranges(client) for client in base.deletions.clients()}
                 self._base_deletions = b"\x00" + write_deletions(ranges)
-            first, must_cut = self._base_deletions, False
+            first: Bytes = self._base_deletions
+            must_cut = False
         else:
             first, must_cut = base.update, not clocks.keys().isdisjoint(base.structs.clients())
         if not self._frozen:  # those are counted
@@ -183,7 +185,7 @@ class Room:
 
     def snapshot(self) -> list[bytes]:
         """The whole document, as updates."""
-        return self.diff(b"\x00").updates()
+        return list(map(bytes, self.diff(b"\x00").updates()))
 
     # --- packing
 
@@ -197,7 +199,7 @@ class Room:
         loose = self.size_bytes - len(self._base.update) - self._left_bytes
         return not self._frozen and loose > max(PACK_BYTES, len(self._base.update) // 2)
 
-    def freeze(self) -> list[bytes]:
+    def freeze(self) -> list[Bytes]:
         """All updates so far, to be packed."""
         self._frozen, self._tail = self._tail, []
         return [self._base.update, *self._frozen]
@@ -213,13 +215,13 @@ class Room:
         self.size_bytes = len(self._base.update) + sum(map(len, self._tail))
 
 
-def pack(parts: Sequence[bytes], read: Sequence[Contents] | None = None) -> Packing:
+def pack(parts: Sequence[Bytes], read: Sequence[Contents] | None = None) -> Packing:
     """One update that holds `parts`, as the library writes a document that it has built. Raises: MalformedUpdate.
 
     `read`: what the parts hold, where it is known.
     """
-    read = [read_update(part) for part in parts] if read is None else read
-    sound = list(parts)
+    sound = list(map(bytes, parts))
+    read = [read_update(part) for part in sound] if read is None else read
     packed = _packed(build(sound), read)
     if sound and not all(map(packed.holds, read)):
         # yrs forgets to look again at what waited, unless all comes at once.

@@ -8,15 +8,17 @@ saved, until the client returns all that it has.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from backend.core import ids, metrics
 from backend.core.errors import AppError
+from collab.parts import Bytes
 from collab.ports import Grant
 from collab.presence import User
-from collab.protocol import Denied, Status, SyncStep2, SyncUpdate, encode
+from collab.protocol import STEP_2, SYNC, UPDATE, Denied, Status, encode, write_uint
+from collab.room import INLINE_BYTES
 
 Reason = Literal["read-only", "foreign-client"]
 
@@ -35,6 +37,7 @@ class Outlet(Protocol):
     @property
     def unsent_bytes(self) -> int: ...
     def send(self, frame: bytes) -> None: ...
+    def send_long(self, head: bytes, body: Bytes) -> None: ...  # the same for both in a row; the body is not copied
     def close(self, error: AppError) -> None: ...
 
 
@@ -56,12 +59,22 @@ class Seat:
     def user(self) -> User:
         return User(ids.show("per", self.grant.person_id), self.grant.name, self.grant.colour)
 
-    def bring(self, updates: Sequence[bytes]) -> None:
+    def bring(self, updates: Sequence[Bytes]) -> None:
         """Answer a step 1: a stock client is in sync when the step 2 comes, so that goes last."""
         *first, last = updates
-        for update in first:
-            self.outlet.send(encode(SyncUpdate(update)))
-        self.outlet.send(encode(SyncStep2(last)))
+        self.tell(first)
+        self._send(STEP_2, last)
+
+    def tell(self, updates: Iterable[Bytes]) -> None:
+        for update in updates:
+            self._send(UPDATE, update)
+
+    def _send(self, step: int, update: Bytes) -> None:
+        head = bytes((SYNC, step)) + write_uint(len(update))
+        if len(update) > INLINE_BYTES:
+            self.outlet.send_long(head, update)
+        else:
+            self.outlet.send(head + update)
 
     def count(self) -> None:
         """One data frame more has come."""

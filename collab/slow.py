@@ -14,7 +14,8 @@ from backend.core import metrics
 from backend.core.errors import AppError
 from collab.errors import SlowConsumer
 from collab.heavy import Heavy, HeavyFailed
-from collab.protocol import EMPTY_UPDATE, SyncUpdate, encode
+from collab.parts import Bytes
+from collab.protocol import EMPTY_UPDATE
 from collab.room import Diff, Room
 from collab.seats import Seat
 
@@ -69,7 +70,7 @@ class SlowClients:
             self._spawn(self._catch_up_heavy(seat, behind, diff, room.state_vector()))
             return
         del self._behind[seat]
-        _send(seat, diff.updates())
+        _tell(seat, diff.updates())
         self._caught_up(seat)
 
     async def _catch_up_heavy(self, seat: Seat, behind: _Behind, diff: Diff, then: bytes) -> None:
@@ -80,11 +81,9 @@ class SlowClients:
             log.warning("collab.catch_up_failed", error=type(exc).__name__)
             seat.outlet.close(SlowConsumer())
             return
-        _send(seat, diff.updates(first))
+        _tell(seat, diff.updates(first))
         behind.state_vector, behind.catching_up = then, False
 
 
-def _send(seat: Seat, updates: Iterable[bytes]) -> None:
-    for update in updates:
-        if update != EMPTY_UPDATE:
-            seat.outlet.send(encode(SyncUpdate(update)))
+def _tell(seat: Seat, updates: Iterable[Bytes]) -> None:
+    seat.tell(update for update in updates if update != EMPTY_UPDATE)

@@ -128,7 +128,7 @@ def export(kept: Kept) -> bytes:
     if not parts:
         return b"\x00\x00"
     packing = pack_many(Parts.of(parts))
-    return merge_all([packing.packed.update, *(parts[place] for place in packing.left)])[0]
+    return merge_all([bytes(packing.packed.update), *(parts[place] for place in packing.left)])[0]
 
 
 def repair(connection: psycopg.Connection[Any], document_id: UUID, aside: Path) -> list[Path]:

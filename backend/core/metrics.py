@@ -81,7 +81,7 @@ def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
 class _Deferred(Histogram):
     """Counts what it observes when it is told: what is observed with each act must cost the act little."""
 
-    MOST = 1000  # that wait
+    MOST = 100  # that wait
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._waiting: list[float] = []

@@ -25,12 +25,15 @@ KEPT_BYTES = 256 * 1024  # of the last frame: a whole document is seldom sent to
 
 def frame(payload: bytes) -> bytes:
     """A server's binary message, whole in one frame."""
-    length = len(payload)
+    return _head(len(payload)) + payload
+
+
+def _head(length: int) -> bytes:
     if length < 126:
-        return bytes((FIN | BINARY, length)) + payload
+        return bytes((FIN | BINARY, length))
     if length < 65536:
-        return b"\x82\x7e" + length.to_bytes(2) + payload
-    return b"\x82\x7f" + length.to_bytes(8) + payload
+        return b"\x82\x7e" + length.to_bytes(2)
+    return b"\x82\x7f" + length.to_bytes(8)
 
 
 class Framing:
@@ -39,6 +42,11 @@ class Framing:
     def __init__(self, prefix: bytes = b"") -> None:
         self._prefix = prefix
         self._last, self._framed = b"", frame(prefix)
+
+    def head(self, begin: bytes, more_bytes: int) -> bytes:
+        """What is written of a payload that begins like this, before `more_bytes` of it, which follow as they are."""
+        begin = self._prefix + begin
+        return _head(len(begin) + more_bytes) + begin
 
     def __call__(self, payload: bytes) -> bytes:
         if payload is self._last:
@@ -115,7 +123,7 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_S * 1000)
 
-    def write(self, frames: bytes) -> None:
+    def write(self, frames: bytes | memoryview) -> None:
         """Send what `frame` encoded; a socket that is closing is passed over."""
         if not (self.close_sent or self.disconnected):
             self.transport.write(frames)

@@ -84,7 +84,7 @@ def mutated(number: int) -> None:
 def _receive(room: Room, presences: Presences[int], message: Any, draw: random.Random) -> None:
     match message:
         case SyncUpdate(update) | SyncStep2(update):
-            room.apply(update)
+            room.apply(bytes(update))
         case SyncStep1(state_vector):
             room.diff(state_vector).updates()
         case Awareness(entries):
@@ -153,7 +153,7 @@ def history(number: int) -> None:
             case 1:
                 draw.shuffle(between)
                 for room, update in between[: draw.randrange(len(between) + 1)]:
-                    room.apply(update)
+                    room.apply(bytes(update))
             case 2 if draw.random() < 0.5:
                 room = draw.choice(rooms)
                 room.thaw(pack(room.freeze()))
@@ -167,8 +167,8 @@ def history(number: int) -> None:
             person.sync()
         for room in rooms:
             for other in rooms:
-                for update in other.diff(room.state_vector()).updates():
-                    room.apply(update)
+                for lacking in other.diff(room.state_vector()).updates():
+                    room.apply(bytes(lacking))
     for person in people:
         person.sync()
     shown = [(person.text(), person.entries()) for person in people]
@@ -196,7 +196,7 @@ class Replica:
         """What the server would bring, or a part of it."""
         updates = self.room.diff(self._doc.get_state()).updates()
         for update in updates[: draw.randint(1, len(updates))]:
-            self._doc.apply_update(update)
+            self._doc.apply_update(bytes(update))
 
     def move(self, room: Room) -> None:
         self.room = room
@@ -207,7 +207,7 @@ class Replica:
         """Both steps, both ways."""
         self.room.apply(self._doc.get_update(self.room.state_vector()))
         for update in self.room.diff(self._doc.get_state()).updates():
-            self._doc.apply_update(update)
+            self._doc.apply_update(bytes(update))
 
     def text(self) -> str:
         return str(self._doc.get("text", type=pycrdt.Text))

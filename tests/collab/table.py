@@ -16,6 +16,7 @@ from collab.heavy import Heavy
 from collab.journal import Append
 from collab.live import LiveDocument
 from collab.outlet import nothing
+from collab.parts import Bytes
 from collab.ports import Grant, Mode
 from collab.protocol import (
     Message,
@@ -58,6 +59,9 @@ class Out:
         self.frames.append(framed)
 
     send = write
+
+    def send_long(self, head: bytes, body: Bytes) -> None:
+        self.frames.append(head + body)
 
     @property
     def is_full(self) -> bool:

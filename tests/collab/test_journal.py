@@ -13,6 +13,7 @@ from backend.core import ids
 from collab.errors import MalformedUpdate
 from collab.heavy import Heavy
 from collab.journal import Append, Journal, Row
+from collab.parts import Parts
 from collab.room import INLINE_BYTES, Room
 from tests.collab.table import updates_of_one
 from tests.conftest import Stack
@@ -38,12 +39,14 @@ def workspace_id() -> Any:
 @pytest.fixture
 async def journals(stack: Stack) -> Any:
     """Two journals, as two processes have them."""
-    both = [Journal(settings.DATABASE_SYSTEM_URL, Heavy()) for _ in range(2)]
+    heavy = Heavy()
+    both = [Journal(settings.DATABASE_SYSTEM_URL, heavy) for _ in range(2)]
     for journal in both:
         await journal.open()
     yield both
     for journal in both:
         await journal.close()
+    await heavy.close()
 
 
 @pytest.fixture
@@ -116,16 +119,22 @@ async def test_a_document_of_many_rows_is_read_in_pages(
     journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All rows in their order, with their ids, and the snapshot where there is one."""
-    monkeypatch.setattr("collab.journal.PAGE_ROWS", 7)
+    monkeypatch.setattr("collab.journal.FIRST_ROWS", 5)
+    monkeypatch.setattr("collab.journal.PAGE_BYTES", 70)
     updates = updates_of_one(21)
     await append(journals[0], updates[:4])
     await journals[0].compact(document_id, workspace_id)
     await append(journals[0], updates[4:], 5)
     stored = await journals[1].load(document_id)
     assert list(stored.updates) == updates[4:]
-    assert stored.ids == sorted(stored.ids)
-    assert len(stored.ids) == 17
+    assert stored.row_ids(range(1, 18)) == sorted(stored.row_ids(range(1, 18)))
+    assert stored.rows == 17
     assert Room(stored.base, stored.updates).state_vector() == Room(updates=updates).state_vector()
+    assert len(stored.pages) > 3
+    assert await journals[0].compact(document_id, workspace_id) == 17
+    stored = await journals[1].load(document_id)
+    assert stored.rows == 0
+    assert Room(stored.base).snapshot() == Room(updates=updates, max_bytes=10**6).snapshot()
 
 
 async def test_compaction_keeps_the_document(
@@ -143,7 +152,7 @@ async def test_compaction_keeps_the_document(
     assert await journals[0].compact(document_id, workspace_id) == 0
     await append(journals[0], [updates[20]], 30)
     assert await journals[0].compact(document_id, workspace_id) == 1
-    assert (await journals[0].load(document_id)).ids == []
+    assert (await journals[0].load(document_id)).rows == 0
 
 
 async def test_compaction_beside_writers_loses_nothing(
@@ -186,8 +195,10 @@ async def test_big_documents_are_merged_elsewhere(
     ticking.cancel()
     assert ticks > 5
     assert await _state_vector(journals[0], document_id) == Room(updates=updates).state_vector()
+    heavy = Heavy()
     with pytest.raises(MalformedUpdate):
-        await Heavy().pack([b"\x01\x01\x05", bytes(INLINE_BYTES)])
+        await heavy.pack([Parts.of([b"\x01\x01\x05", bytes(INLINE_BYTES)])])
+    await heavy.close()
 
 
 async def test_the_writer_survives_the_loss_of_its_connection(

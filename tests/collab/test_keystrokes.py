@@ -63,7 +63,7 @@ def test_many_at_once_are_as_one_by_one(script: list[Act], data: Any) -> None:
     assert many.packed.structs == one_by_one.packed.structs
     assert many.packed.deletions == one_by_one.packed.deletions
     left = [some[place] for place in many.left]
-    assert _text([many.packed.update, *left]) == _text(some)
+    assert _text([bytes(many.packed.update), *left]) == _text(some)
     assert left == [some[place] for place in one_by_one.left]
 
 

@@ -117,7 +117,7 @@ def test_a_diff_brings_a_replica_up_to_date(script: Script, data: Any) -> None:
     lacking = whole.diff(half.state_vector()).updates()
     assert _shown([*updates[:cut_at], *lacking]) == _shown(updates)
     for update in lacking:
-        half.apply(update)
+        half.apply(bytes(update))
     assert not half.lacks(whole.state_vector())
     assert half.deleted == whole.deleted
 
