@@ -292,7 +292,9 @@ class Hub:
         self._peers.unsubscribe(document.document_id)
         if document.rows_since_compaction > COMPACT_AT_UNLOAD_ROWS:
             self.spawn(self._compact(document))
-        self._freed_bytes += document.room.size_bytes if document.room else 0
+        if document.room is not None:
+            self._freed_bytes += document.room.size_bytes
+            document.room = None  # now, not when the garbage collector comes by
 
     async def _compact(self, document: LiveDocument) -> None:
         async with self._compacting:
