@@ -237,6 +237,9 @@ class Hub:
     def append(self, append: Append) -> None:
         self._journal.append(append)
 
+    def is_alone(self, document_id: UUID) -> bool:
+        return self._peers.is_alone(document_id)
+
     def publish(self, document_id: UUID, message: PeerMessage) -> None:
         self._peers.publish(document_id, message)
 

@@ -55,7 +55,12 @@ class _Entry:
     seat: Seat | None
     person_id: UUID | None
     ours: bool  # journal it and tell the others
+    contents: Contents | None  # of the update, where it was read
     claims: tuple[int, ...] = ()  # Yjs client ids that are the person's from now on
+
+
+def _merged(entries: list[_Entry]) -> list[bytes]:
+    return merge([entry.update for entry in entries], [entry.contents for entry in entries])
 
 
 class LiveDocument:
@@ -236,10 +241,10 @@ class LiveDocument:
         news = self._room.apply(update, contents)
         self._owners.claim(claims, person_id)
         if news != EMPTY_UPDATE:
-            self._gather(_Entry(news, seat, person_id, ours=True, claims=claims))
+            self._gather(_Entry(news, seat, person_id, True, contents if news is update else None, claims))
         elif self._reconciler.has_unconfirmed and update != EMPTY_UPDATE:
             # What we know from another process may be lost with it; this client vouches for it: it is journalled again.
-            self._gather(_Entry(update, seat, person_id, ours=True))
+            self._gather(_Entry(update, seat, person_id, True, contents))
         self._mark(seat)
 
     def _gather(self, entry: _Entry) -> None:
@@ -321,12 +326,13 @@ class LiveDocument:
 
     def _take_read(self, update: bytes, contents: Contents | None, person_id: UUID | None, *, ours: bool) -> bool:
         try:
+            contents = contents or read_update(update)
             news = self._room.apply(update, contents)
         except AppError as exc:
             log.warning("collab.remote_update_refused", document_id=str(self.document_id), code=exc.code)
             return False
         if news != EMPTY_UPDATE:
-            self._gather(_Entry(news, None, person_id, ours=ours))
+            self._gather(_Entry(news, None, person_id, ours, contents if news is update else None))
         return True
 
     def hello(self, *, joining: bool = False) -> None:
@@ -347,8 +353,11 @@ class LiveDocument:
         entries, self._entries, self._ours_wait = self._entries, [], False
         held = time.perf_counter()  # the loop's own clock ticks in milliseconds
         span = trace.begin("collab.flush", None, updates=len(entries), sockets=len(self.seats))
-        self._fan_out(entries)
-        self._persist([entry for entry in entries if entry.ours], span.traceparent)
+        merged = self._fan_out(entries)
+        if ours := [entry for entry in entries if entry.ours]:
+            append = self._persist(ours, span.traceparent)
+            if not self._wire.is_alone(self.document_id):
+                self._publish(append, merged if merged and len(ours) == len(entries) else _merged(ours))
         span.end()
         metrics.COLLAB_FLUSH_DURATION.observe(time.perf_counter() - held)
 
@@ -358,16 +367,18 @@ class LiveDocument:
             about = self.presences.about(changed).entries
             self._wire.publish(self.document_id, peers.Presences(self._wire.writer, about))
 
-    def _fan_out(self, entries: list[_Entry]) -> None:
+    def _fan_out(self, entries: list[_Entry]) -> list[bytes]:
+        """What the clients were sent: nothing, where nobody is but the sender."""
         senders = {entry.seat for entry in entries}
         lone = senders.pop() if len(senders) == 1 else None
         if not self.seats or self.seats == {lone}:
-            return
-        updates = merge([entry.update for entry in entries])
+            return []
+        updates = _merged(entries)
         without = [lone] if lone else []
         for number, update in enumerate(updates):
             self._set_full_aside(unsent=updates[number:])
             self._audience.send(encode(SyncUpdate(update)), without=without)
+        return updates
 
     def _set_full_aside(self, unsent: list[bytes]) -> None:
         """What has left so far is all that they were sent, until they have read it."""
@@ -375,16 +386,14 @@ class LiveDocument:
             missed = [*unsent, *(entry.update for entry in self._entries)]
             self._slow.add(seat, self._room, missed, self._clock())
 
-    def _persist(self, entries: list[_Entry], traceparent: str) -> None:
-        if not entries:
-            return
+    def _persist(self, entries: list[_Entry], traceparent: str) -> Append:
         by_person: dict[UUID | None, list[_Entry]] = {}
         for entry in entries:
             by_person.setdefault(entry.person_id, []).append(entry)
         rows = []
         for person_id, some in by_person.items():
             claims = tuple(client for entry in some for client in entry.claims)
-            for update in merge([entry.update for entry in some]):
+            for update in _merged(some):
                 rows.append(Row(self.document_id, self.workspace_id, person_id, update, claims))
                 claims = ()
         number, self._flush_no = self._flush_no, self._flush_no + 1
@@ -393,8 +402,11 @@ class LiveDocument:
         self._backlog_bytes += append.size_bytes
         metrics.COLLAB_FLUSH_SIZE.observe(append.size_bytes)
         self._wire.append(append)
-        author = rows[0].person_id if len(rows) == 1 else None
-        for update in merge([row.data for row in rows]):
+        return append
+
+    def _publish(self, append: Append, updates: list[bytes]) -> None:
+        author = append.rows[0].person_id if len(append.rows) == 1 else None
+        for update in updates:
             flush = peers.Flush(self._wire.writer, append.seq, False, author, update)
             self._wire.publish(self.document_id, flush)
 
@@ -464,7 +476,7 @@ class LiveDocument:
         now = self._clock()
         self._show(self.presences.expire(now))
         for waiting in self._reconciler.take_overdue(now):
-            self._gather(_Entry(waiting.update, None, waiting.person_id, ours=True))
+            self._gather(_Entry(waiting.update, None, waiting.person_id, True, None))
         if self.room is not None:
             self._slow.see_to(self.room, now)
             self._reconciler.tick(self.room, now)

@@ -26,7 +26,7 @@ HELLO_S = 4.0  # how often a document that changes is compared
 AGAIN_S = 1.0  # from one hello to the next that only asks for what another said it has
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unconfirmed:
     """What another process told us, by the person who made it, and has not said to be committed."""
 

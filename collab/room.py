@@ -274,11 +274,14 @@ def cut(update: bytes, state_vector: bytes) -> bytes:
     return _guarded(pycrdt.get_update, update, state_vector)
 
 
-def merge(updates: list[bytes]) -> list[bytes]:
-    """The same in fewer updates: one for each MAX_MERGED. Raises: MalformedUpdate."""
+def merge(updates: list[bytes], read: Sequence[Contents | None] = ()) -> list[bytes]:
+    """The same in fewer updates: one for each MAX_MERGED. Raises: MalformedUpdate.
+
+    `read`: what they hold, of each, where it is known.
+    """
     if len(updates) <= 1:
         return updates
-    if joined := _join(updates):
+    if read and (joined := _join(updates, read)):
         return [joined]
     return [
         _guarded(pycrdt.merge_updates, *updates[start : start + MAX_MERGED])
@@ -286,20 +289,34 @@ def merge(updates: list[bytes]) -> list[bytes]:
     ]
 
 
-def _join(updates: list[bytes]) -> bytes | None:
-    """One of several that each hold structs of one client, another each time, and no deletions: else None.
+def _join(updates: Iterable[bytes], read: Iterable[Contents | None]) -> bytes | None:
+    """One of several that have no client in common, neither in structs nor in deletions: else None.
 
     That is what people make who write at the same time; the library would read and write each struct for it.
     """
-    clients = set()
-    for update in updates:
-        if update[0] != 1 or update[-1] != 0:  # of a deletion the last byte is not
+    clients: dict[int, Ranges] = {}
+    deleted: dict[int, Ranges] = {}
+    structs, deletions = [b""], [b""]
+    count = deletions_count = 0
+    for update, contents in zip(updates, read, strict=True):
+        if contents is None:
             return None
-        _, at = read_uint(update, 1)
-        clients.add(read_uint(update, at)[0])
-    if len(clients) < len(updates):
-        return None
-    return write_uint(len(updates)) + b"".join([update[1:-1] for update in updates]) + b"\x00"
+        of_update, at = read_uint(update, 0)
+        end = contents.deletions_at
+        if of_update != len(contents.structs) or not clients.keys().isdisjoint(contents.structs):
+            return None  # the first: of some client it holds a gap alone
+        clients.update(contents.structs)
+        structs.append(update[at:end])
+        count += of_update
+        if contents.deletions:
+            of_update, at = read_uint(update, end)
+            if of_update != len(contents.deletions) or not deleted.keys().isdisjoint(contents.deletions):
+                return None
+            deleted.update(contents.deletions)
+            deletions.append(update[at:])
+            deletions_count += of_update
+    structs[0], deletions[0] = write_uint(count), write_uint(deletions_count)
+    return b"".join(structs + deletions)
 
 
 def is_panic(exc: BaseException) -> bool:

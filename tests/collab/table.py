@@ -110,6 +110,9 @@ class HeldWire:
     async def owners(self, document_id: UUID, client_ids: Sequence[int]) -> dict[int, UUID | None]:
         return {client: person for client, person in self.known_owners.items() if client in client_ids}
 
+    def is_alone(self, document_id: UUID) -> bool:
+        return False
+
     def publish(self, document_id: UUID, message: peers.PeerMessage) -> None:
         self.published.append(message)
 

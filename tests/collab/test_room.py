@@ -77,14 +77,34 @@ def test_any_order_and_repetition_converges(script: Script, data: Any) -> None:
 @settings(max_examples=60, deadline=None)
 @given(steps, st.data())
 def test_a_merged_flush_is_the_sequence(script: Script, data: Any) -> None:
-    """Cutting the sequence into flushes and merging each changes nothing."""
+    """Cutting the sequence into flushes and merging each changes nothing, whether or not it is known what they hold."""
     updates = _history(script)
+    is_read = data.draw(st.booleans())
     cuts = sorted(data.draw(st.sets(st.integers(0, len(updates)), max_size=4)))
     flushed = Room()
     for start, end in zip([0, *cuts], [*cuts, len(updates)], strict=True):
-        for update in merge(updates[start:end]):
+        some = updates[start:end]
+        for update in merge(some, list(map(read_update, some)) if is_read else ()):
             flushed.apply(update)
     assert _shown(flushed.snapshot()) == _shown(updates)
+
+
+def test_what_several_write_and_delete_at_once_becomes_one_update() -> None:
+    """Where they have no client in common the parts stand as they were; all of it is read by us and by the library."""
+    updates = []
+    for number in range(1, 5):
+        doc: pycrdt.Doc[Any] = pycrdt.Doc(client_id=number)
+        text = doc.get("text", type=pycrdt.Text)
+        text.insert(0, "as they stand")
+        if number % 2:
+            del text[3:8]
+        updates.append(doc.get_update())
+    (joined,) = merge(updates, list(map(read_update, updates)))
+    contents = read_update(joined)
+    assert set(contents.structs) == {1, 2, 3, 4}
+    assert set(contents.deletions) == {1, 3}
+    assert all(update[1 : read_update(update).deletions_at] in joined for update in updates)
+    assert _shown([joined]) == _shown(updates)
 
 
 @settings(max_examples=100, deadline=None)
