@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import socket
 import sys
 from contextlib import suppress
@@ -25,6 +26,7 @@ from backend.core.errors import AppError, BadRequest, HeadersTooLarge, RequestTi
 from backend.core.websocket import DirectWebSocket
 
 GRACE_S = 2  # for what is under way when the process is told to stop
+SPREAD_S, SPREAD_PER_S, SPREAD_STEPS = 1.0, 1000, 50  # of sockets that are closed at the end
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -106,7 +108,8 @@ class BoundedHttp(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which wakes ten times a second to see whether it is to end: here the signal wakes it."""
+    """uvicorn's, which wakes ten times a second to see whether it is to end: here the signal wakes it. At the end the
+    sockets are closed one after another, so that their clients don't come back all at once."""
 
     _loop: asyncio.AbstractEventLoop | None = None
 
@@ -116,6 +119,17 @@ class Server(uvicorn.Server):
             with suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self._told.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        leaving = [one for one in self.server_state.connections if isinstance(one, DirectWebSocket)]
+        random.shuffle(leaving)
+        for at in range(0, len(leaving), at_once := max(1, len(leaving) // SPREAD_STEPS)):
+            for one in leaving[at : at + at_once]:
+                one.shutdown()
+            await asyncio.sleep(min(SPREAD_S, len(leaving) / SPREAD_PER_S) / SPREAD_STEPS)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)

@@ -18,7 +18,7 @@ from django.conf import settings
 
 from backend.core import ids, metrics
 from backend.core.errors import AppError, NotFound
-from backend.core.websocket import EXTENSION, DirectWebSocket, Framing
+from backend.core.websocket import EXTENSION, RESTART, DirectWebSocket, Framing
 from collab.doors import credential_of, sign_in
 from collab.errors import ProtocolError, StaleEpoch, TooManyMessages, UpdateTooLarge
 from collab.hocuspocus import Multiplex
@@ -31,7 +31,6 @@ log = structlog.get_logger()
 CLOSE_S = 5.0  # a client that reads nothing also reads no close frame
 DRAIN_S = 5.0
 FRAME_OVERHEAD = 256  # what stands before an update: types, lengths, a document's key
-SERVICE_RESTART = 1012
 
 _framed = Framing()
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -151,7 +150,7 @@ async def _stay(hub: Hub, outlet: SocketOutlet, act: _Act, leave: Callable[[], N
         end = await outlet.ended
     finally:
         leave()
-    if end == SERVICE_RESTART or hub.closing:
+    if end == RESTART or hub.closing:
         await hub.drain(DRAIN_S)  # uvicorn waits for us before it goes
     return end
 

@@ -26,7 +26,7 @@ from backend.core import ids
 from backend.core.errors import AppError, Forbidden, NotFound, NotSignedIn
 from backend.core.websocket import DirectWebSocket, Framing
 from collab.doors import credential_of, sign_in
-from collab.errors import AccessLost, ProtocolError, StaleEpoch, TooManyDocuments
+from collab.errors import AccessLost, ProtocolError, StaleEpoch, TooManyConnections, TooManyDocuments
 from collab.hub import Hub
 from collab.live import LiveDocument
 from collab.outlet import FramedOutlet, fail
@@ -50,7 +50,7 @@ TOKEN_PREFIX = "atl_"  # noqa: S105 - of an API token; any other is a ticket
 QUEUED_BYTES, QUEUED_FRAMES = 1024 * 1024, 1000  # of one socket, for documents whose sign-in has not ended
 MAX_KEY_BYTES, MAX_STATELESS_BYTES = 256, 64 * 1024
 # What ends one document and leaves the socket to the others.
-_OF_ONE_DOCUMENT = (Forbidden, NotFound, NotSignedIn, StaleEpoch)
+_OF_ONE_DOCUMENT = (Forbidden, NotFound, NotSignedIn, StaleEpoch, TooManyConnections)
 
 
 class Session(FramedOutlet):

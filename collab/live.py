@@ -94,7 +94,7 @@ class LiveDocument:
         self._inflight: dict[int, tuple[Append, float]] = {}
         self._backlog_bytes = 0
         self._ours_wait = False  # some of the entries are ours
-        self._ours_since = 0.0  # when the first of those came
+        self._gathers_since = 0.0  # when the first of the entries came
         self._owners = Owners()
         self._slow = SlowClients(wire.heavy, wire.spawn, self._caught_up)
         self._reconciler = Reconciler(document_id, wire)
@@ -248,10 +248,11 @@ class LiveDocument:
         self._mark(seat)
 
     def _gather(self, entry: _Entry) -> None:
+        if not self._entries:
+            self._gathers_since = self._clock()
         self._entries.append(entry)
         self._reconciler.changed = True
-        if entry.ours and not self._ours_wait:
-            self._ours_wait, self._ours_since = True, self._clock()
+        self._ours_wait = self._ours_wait or entry.ours
         self._edits.wake()
 
     def _refuse(self, seat: Seat, contents: Contents) -> None:
@@ -354,6 +355,7 @@ class LiveDocument:
         held = time.perf_counter()  # the loop's own clock ticks in milliseconds
         span = trace.begin("collab.flush", None, updates=len(entries), sockets=len(self.seats))
         merged = self._fan_out(entries)
+        metrics.COLLAB_FAN_OUT_LATENCY.observe(self._clock() - self._gathers_since)
         if ours := [entry for entry in entries if entry.ours]:
             append = self._persist(ours, span.traceparent)
             if not self._wire.is_alone(self.document_id):
@@ -398,7 +400,7 @@ class LiveDocument:
                 claims = ()
         number, self._flush_no = self._flush_no, self._flush_no + 1
         append = Append(rows, self._wire.next_seq(), lambda saved: self._committed(number, saved), traceparent)
-        self._inflight[number] = (append, self._ours_since)
+        self._inflight[number] = (append, self._gathers_since)
         self._backlog_bytes += append.size_bytes
         metrics.COLLAB_FLUSH_SIZE.observe(append.size_bytes)
         self._wire.append(append)
@@ -475,6 +477,8 @@ class LiveDocument:
         """Once a second or so: what time alone brings."""
         now = self._clock()
         self._show(self.presences.expire(now))
+        if self.presences.changed:
+            self._moves.wake()
         for waiting in self._reconciler.take_overdue(now):
             self._gather(_Entry(waiting.update, None, waiting.person_id, True, None))
         if self.room is not None:

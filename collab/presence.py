@@ -115,12 +115,15 @@ class Presences(Generic[S]):
                 self.changed.add(client_id)  # type: ignore[arg-type]  # known, so there is an id
 
     def expire(self, now: float) -> list[int]:
-        """Clients of other processes that fell silent: the ids that just left."""
+        """Count who fell silent as gone: the ids of other processes' clients; our own are among the changed."""
         gone = []
         for client_id, known in list(self.known.items()):
-            if known.owner is None and known.state != "null" and now - known.heard_at > REMOTE_TIMEOUT_S:
+            if known.state != "null" and now - known.heard_at > REMOTE_TIMEOUT_S:
                 known.state, known.heard_at = "null", now
-                gone.append(client_id)
+                if known.owner is None:
+                    gone.append(client_id)
+                else:
+                    self.changed.add(client_id)  # its socket may be open still, and its tab asleep
             elif known.state == "null" and known.owner is None and now - known.heard_at > FORGET_S:
                 del self.known[client_id]
                 self.lifted.discard(client_id)

@@ -192,6 +192,10 @@ COLLAB_FLUSH_DURATION = _histogram(
     "How long a flush held the event loop: merging, and handing frames to sockets and journal.",
     buckets=(0.0001, 0.00025, *FAST_S[:8]),
 )
+COLLAB_FAN_OUT_LATENCY = _histogram(
+    "atelier_collab_fan_out_latency_seconds",
+    "Time from the arrival of a flush's first edit until it is written to the document's sockets.",
+)
 COLLAB_FLUSH_SIZE = _histogram(
     "atelier_collab_flush_size_bytes", "Size of what one flush appended to the journal.", buckets=SIZES
 )

@@ -6,6 +6,7 @@ application takes the DirectWebSocket in its scope over: then it gets each messa
 frames that it has encoded once for many sockets. Handshake, pings and closing stay uvicorn's. Source: RFC 6455.
 """
 
+import random
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,8 @@ EXTENSION = "atelier.direct"
 
 CONT, TEXT, BINARY = 0, 1, 2
 FIN, MASKED = 0x80, 0x80
-PROTOCOL_ERROR, NO_STATUS, TOO_LARGE = 1002, 1005, 1009
+PROTOCOL_ERROR, NO_STATUS, TOO_LARGE, RESTART = 1002, 1005, 1009, 1012
+RETRY_MS = 1000  # within which those who were sent away come back, each at a moment of its own
 DEAD_S = 25
 KEPT_BYTES = 256 * 1024  # of the last frame: a whole document is seldom sent to many, and would be kept for long
 
@@ -164,6 +166,17 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
         if not self.transport.is_closing():
             self.transport.resume_reading()
             self.data_received(b"")
+
+    def shutdown(self) -> None:
+        """The server ends: ask the client to come back."""
+        if self.handshake_complete and not self.close_sent:
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": RESTART})
+            retry_ms = random.randrange(RETRY_MS)  # noqa: S311 - nothing secret
+            self.conn.send_close(RESTART, f"restarting; retry-after-ms={retry_ms}")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+        else:
+            super().shutdown()
 
     # --- from the network
 

@@ -85,6 +85,21 @@ def test_other_processes_are_heard_and_expire() -> None:
     assert here.known == {}
 
 
+def test_who_falls_silent_is_gone_though_its_socket_stays() -> None:
+    """A tab that sleeps keeps its socket: 30 s later it is counted as gone, and back with its next word."""
+    here: Presences[str] = Presences()
+    here.hear("a", ADA, [Presence(1, 4, "{}")], 0)
+    assert here.take_changed() == [1]
+    assert here.expire(REMOTE_TIMEOUT_S) == []
+    assert here.take_changed() == []
+    assert here.expire(REMOTE_TIMEOUT_S + 1) == []
+    assert here.take_changed() == [1]
+    assert here.about([1]).entries == (Presence(1, 4, "null"),)
+    assert here.here().entries == ()
+    here.hear("a", ADA, [Presence(1, 5, "{}")], 60)
+    assert _state(here, 1) == (5, {"user": ADA.fields()})
+
+
 def test_only_clients_here_are_ours_to_tell() -> None:
     """`here(own=True)` leaves out the clients of other processes."""
     here: Presences[str] = Presences()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pycrdt
@@ -176,6 +177,16 @@ async def test_too_many_messages_end_the_sender(base: str, join: Join, studio: S
     flood = [bo.send_bytes(b"\x03") for _ in range(4000)]
     await asyncio.gather(*flood, return_exceptions=True)
     assert await bo.ended() == 4429
+
+
+async def test_too_many_bytes_end_the_sender(base: str, join: Join, studio: Studio) -> None:
+    """Fewer messages than that, but large ones: no more is taken than four seconds' worth at once."""
+    bo = await join(base, studio.board, studio.bo)
+    with suppress(websockets.ConnectionClosed):
+        for number in range(60):
+            await bo.put(f"large-{number % 3}", str(number) + "x" * 900_000)
+    assert await bo.ended() == 4429
+    assert bo.reason == "too_many_messages"
 
 
 async def test_a_client_that_never_reads_is_let_go(base: str, join: Join, address: Address, studio: Studio) -> None:

@@ -25,6 +25,7 @@ class YSocket:
         self.synced = asyncio.Event()
         self.news = asyncio.Condition()
         self.closed_with: int | None = None
+        self.reason: str | None = None  # with which it was closed
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
         self._outgoing: list[bytes] = []
@@ -55,7 +56,7 @@ class YSocket:
                     self.news.notify_all()
         except websockets.ConnectionClosed:
             pass
-        self.closed_with = self._socket.close_code
+        self.closed_with, self.reason = self._socket.close_code, self._socket.close_reason
         async with self.news:
             self.news.notify_all()
 
@@ -87,6 +88,10 @@ class YSocket:
     async def put(self, key: str, value: Any) -> None:
         """Set an entry and send what that changed."""
         self.entries[key] = value
+        await self.send_all()
+
+    async def send_all(self) -> None:
+        """What was changed and not sent yet."""
         outgoing, self._outgoing = self._outgoing, []
         for update in outgoing:
             await self.send(SyncUpdate(update))

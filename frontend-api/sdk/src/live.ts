@@ -26,21 +26,23 @@ export interface BoardConnectionOptions {
 }
 
 const STATUS_FRAME = 8;
+const MAX_BACK_OFF_MS = 10_000;
+const RETRY_AFTER = /retry-after-ms=(\d+)/;
 const FINAL = new Set([4400, 4401, 4403, 4404, 4409, 4413]);
 
 export class BoardConnection {
   readonly provider: WebsocketProvider;
   private readonly tracker = new SavedTracker(() => this.tell());
   private state: SavedState = "offline";
-  private destroyed = false;
+  private wanted = false; // connected, or about to be
 
   constructor(private readonly options: BoardConnectionOptions) {
-    const { documentId, doc, awareness, ticket } = options;
+    const { documentId, doc, awareness } = options;
     this.provider = new WebsocketProvider(options.url ?? pageUrl(), documentId, doc, {
       connect: false,
       awareness,
       disableBc: true, // two people may share a browser profile; the server is the one meeting place
-      maxBackoffTime: 10_000,
+      maxBackoffTime: MAX_BACK_OFF_MS,
       params: { status: "1" },
       WebSocketPolyfill: countingSocket(this.tracker),
       shouldReconnect: (event: CloseEvent) => !FINAL.has(event.code),
@@ -51,7 +53,7 @@ export class BoardConnection {
     this.provider.on("status", () => this.tell());
     this.provider.on("sync", () => this.tell());
     this.provider.on("closed", (closed: Closed) => options.onClosed(closed));
-    if (ticket !== undefined) this.provider.on("connection-close", () => void this.renew());
+    this.provider.on("connection-close", (event: CloseEvent | null) => void this.comeBack(event));
   }
 
   get awareness(): Awareness {
@@ -59,27 +61,40 @@ export class BoardConnection {
   }
 
   connect(): void {
+    this.wanted = true;
     if (this.options.ticket === undefined) this.provider.connect();
     else void this.renew();
   }
 
   /** Gives the socket up until `connect`; presence of others goes, edits stay in the document. */
   disconnect(): void {
+    this.wanted = false;
     this.provider.disconnect();
   }
 
   destroy(): void {
-    this.destroyed = true;
+    this.wanted = false;
     this.provider.destroy();
   }
 
+  /** The provider does, unless it needs a new ticket, or the server said when. */
+  private async comeBack(event: CloseEvent | null): Promise<void> {
+    if (event !== null && FINAL.has(event.code)) this.wanted = false;
+    const { ticket } = this.options;
+    const toldMs = Number(RETRY_AFTER.exec(event?.reason ?? "")?.[1] ?? 0);
+    if (!this.wanted || (ticket === undefined && toldMs === 0)) return;
+    this.provider.shouldConnect = false; // no retry before, nor with a spent ticket
+    const backOffMs = Math.min(2 ** (this.provider.wsUnsuccessfulReconnects + 1) * 100, MAX_BACK_OFF_MS);
+    await new Promise((resolve) => setTimeout(resolve, ticket === undefined ? toldMs : Math.max(toldMs, backOffMs)));
+    if (this.wanted) this.connect();
+  }
+
   private async renew(): Promise<void> {
-    this.provider.shouldConnect = false; // no retry with a spent ticket
     try {
       this.provider.params = { status: "1", ticket: await this.options.ticket!() };
-      if (!this.destroyed) this.provider.connect();
+      if (this.wanted) this.provider.connect();
     } catch {
-      if (!this.destroyed) setTimeout(() => void this.renew(), 2_000);
+      setTimeout(() => this.wanted && void this.renew(), 2_000);
     }
   }
 
