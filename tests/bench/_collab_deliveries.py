@@ -130,10 +130,10 @@ Measured = Mapping[tuple[str, str], Sequence[Run]]  # by server and shape, in th
 
 
 def deliveries(backing: Backing, core: int, *, quick: bool) -> list[Row]:
-    """SHAPES and ONLY, from the environment, name some shapes and peers."""
+    """SHAPES (by spaces) and ONLY (by "; "), from the environment, name some shapes and peers."""
     wanted = os.environ.get("SHAPES", "").split()
     shapes = [shape for shape in SHAPES if not wanted or str(shape).replace("×", "x") in wanted]
-    names = os.environ["ONLY"].split(",") if os.environ.get("ONLY") else list(SERVERS)
+    names = os.environ["ONLY"].split("; ") if os.environ.get("ONLY") else list(SERVERS)
     measured = _measured(backing, core, shapes, names, rounds=1 if quick else 3, quick=quick)
     return [row for shape in shapes for row in _report(shape, measured)]
 
