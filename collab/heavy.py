@@ -111,6 +111,7 @@ class Heavy:
         while self._idle:
             if (helper := self._idle.pop()).alive:
                 return helper
+            helper.close()
         return None
 
     def _give(self, helper: "_Helper") -> None:
@@ -175,8 +176,11 @@ class _Helper:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    async def end(self) -> None:
+    def close(self) -> None:
         self._line.close()
+
+    async def end(self) -> None:
+        self.close()
         self._process.kill()
         await asyncio.to_thread(self._process.wait)
 

@@ -3,16 +3,15 @@
 One hub a process, made on the event loop's first socket (or by the lifespan). A document is opened once, however many
 ask: subscribe, then load, then ask the other processes; so nothing falls between.
 
-Long, because joining, loading, unloading and the reading of rights all turn on the one table of open documents.
+Long, because joining, loading and unloading all turn on the one table of open documents.
 """
 
 import asyncio
 import itertools
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -20,7 +19,6 @@ import structlog
 from django.conf import settings
 
 from backend.core import memory, metrics
-from backend.core.errors import AppError
 from collab import bridge
 from collab.beats import Beats
 from collab.errors import AccessLost, MalformedUpdate, RoomUnavailable, ShuttingDown, StaleEpoch
@@ -29,16 +27,15 @@ from collab.journal import AWAY, Append, Journal, News
 from collab.live import LiveDocument
 from collab.peers import PeerMessage, Peers
 from collab.places import Places
-from collab.ports import Grant, Origin, Scope
+from collab.ports import Grant, Scope
+from collab.rights import Rights
 from collab.room import INLINE_BYTES, Room
 from collab.seats import Outlet, Seat
 
 log = structlog.get_logger()
-_Whose: TypeAlias = tuple[UUID, Origin | None, datetime | None]
 
 TICK_S = 1.0
 LOOK_S = 2.0  # how often the journal is asked what others committed: with HELLO_S this is the anti-entropy interval
-REFRESH_RETRY_S = 0.5
 IDLE_S = 60.0
 OPEN_S = 15.0
 COMPACT_ROWS = 500
@@ -77,15 +74,13 @@ class Hub:
         self._peers = Peers(self)
         self._documents: dict[UUID, LiveDocument] = {}
         self._seq = itertools.count(1)
-        self._reading = itertools.count(1)
         self._beats = Beats()
         self._places = Places(
             settings.COLLAB_CONNECTIONS_PER_PERSON,
             settings.COLLAB_CONNECTIONS_PER_DOCUMENT,
             settings.COLLAB_CONNECTIONS_PER_WORKSPACE,
         )
-        self._doubted: dict[_Whose, dict[UUID, Grant]] = {}  # what is to be read again
-        self._doubts = asyncio.Event()
+        self.rights = Rights(self._seats_on, self.renew)
         self._tasks: set[asyncio.Task[None]] = set()
         self._compacting = asyncio.Semaphore(1)
         self._freed_bytes = 0  # by documents that were unloaded
@@ -98,7 +93,7 @@ class Hub:
         # Asked when somebody scrapes, in another thread: a copy, for documents come and go meanwhile.
         metrics.COLLAB_ROOMS.set_function(lambda: len(self._documents))
         metrics.COLLAB_BACKLOG.set_function(lambda: sum(d.backlog_bytes for d in list(self._documents.values())))
-        for loop in (self._tick(), self._look(), *(self._refresh_doubted() for _ in range(bridge.THREADS))):
+        for loop in (self._tick(), self._look(), *(self.rights.watch() for _ in range(bridge.THREADS))):
             self.spawn(loop)
 
     async def drain(self, timeout_s: float) -> bool:
@@ -108,7 +103,7 @@ class Hub:
         return await self._journal.drain(timeout_s)
 
     async def close(self) -> None:
-        self.closing = True
+        self.closing = self.rights.closing = True
         for document in self._documents.values():
             document.close(ShuttingDown())
         saved = await self.drain(5.0)
@@ -164,7 +159,7 @@ class Hub:
         document.join(seat)
         self._beats.add(seat)
         if self.access_changes != changes:
-            self._look_again(grant)
+            self.rights.doubt(grant)
         return document, seat
 
     def _create(self, grant: Grant) -> LiveDocument:
@@ -260,7 +255,7 @@ class Hub:
         for document in self._documents.values():
             for seat in document.seats:
                 if scope.concerns(seat.grant):
-                    self._look_again(seat.grant)
+                    self.rights.doubt(seat.grant)
 
     # --- what time brings
 
@@ -345,55 +340,9 @@ class Hub:
         self._beats.discard(seat)
         document.leave(seat)
 
-    def _look_again(self, grant: Grant) -> None:
-        self._doubted.setdefault(_whose(grant), {})[grant.document_id] = grant
-        self._doubts.set()
-
-    async def _refresh_doubted(self) -> None:
-        """Read rights that may have changed, until it is done: nobody tells a change twice."""
-        while not self.closing:  # asgiref may swallow a cancellation
-            await self._doubts.wait()
-            if not self._doubted:
-                self._doubts.clear()
-                continue
-            grants = list(self._doubted.pop(next(iter(self._doubted))).values())
-            if not await self._refresh(grants):
-                for grant in grants:
-                    self._look_again(grant)
-                await asyncio.sleep(REFRESH_RETRY_S)
-
-    async def _refresh(self, grants: Sequence[Grant]) -> bool:
-        """Read one person's rights again, and apply them to their sockets of the same origin; whether it could be."""
-        read_no = next(self._reading)
-        try:
-            fresh = await bridge.refresh(grants)
-        except Exception as exc:  # noqa: BLE001 - the port's edge: while the database is away, what was granted holds
-            log.warning("collab.refresh_failed", error=type(exc).__name__)
-            return False
-        for grant, now in zip(grants, fresh, strict=True):
-            self._apply(grant, now, read_no)
-        return True
-
-    def _apply(self, grant: Grant, fresh: Grant | None, read_no: int) -> None:
-        document = self._documents.get(grant.document_id)
-        seats = [s for s in document.seats if _whose(s.grant) == _whose(grant)] if document else []
-        for seat in seats:
-            if (error := _verdict(seat.grant, fresh)) is not None:
-                seat.outlet.close(error)
-            elif fresh is not None and seat.read_no < read_no:
-                seat.read_no = read_no
-                self.renew(seat, fresh)
-
-
-def _whose(grant: Grant) -> _Whose:
-    """What is read again as one: of one person, by one session or token, which says itself how long it holds."""
-    return grant.person_id, grant.origin, None if grant.origin else grant.until
-
-
-def _verdict(seated: Grant, fresh: Grant | None) -> AppError | None:
-    if fresh is None or seated.is_over:
-        return AccessLost()
-    return StaleEpoch() if fresh.epoch != seated.epoch else None
+    def _seats_on(self, document_id: UUID) -> Collection[Seat]:
+        document = self._documents.get(document_id)
+        return document.seats if document is not None else ()
 
 
 _hubs: "dict[asyncio.AbstractEventLoop, asyncio.Task[Hub]]" = {}

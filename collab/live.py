@@ -169,16 +169,10 @@ class LiveDocument:
         Raises: AppError, which ends its connection.
         """
         match message:
-            case SyncUpdate(update) | SyncStep2(update):
-                returned = isinstance(message, SyncStep2)
-                if len(update) > self._max_update_bytes:
-                    raise UpdateTooLarge
-                if len(update) > INLINE_BYTES:
-                    return self._take_heavy(seat, update, returned=returned)
-                contents = read_update(update)
-                if not returned and (unknown := self._unknown(contents)):
-                    return self._ask_and_take(seat, update, contents, unknown)
-                self._take(seat, update, contents, returned=returned)
+            case SyncUpdate(update):
+                return self._receive_update(seat, update, returned=False)
+            case SyncStep2(update):
+                return self._receive_update(seat, update, returned=True)
             case SyncStep1() | QueryAwareness() if seat.outlet.is_full:
                 pass  # who reads nothing may not have more and more made ready; what waits ends in the newest state
             case SyncStep1(state_vector):
@@ -193,6 +187,17 @@ class LiveDocument:
                 seat.outlet.send(encode(self.presences.here()))
             case _:
                 raise ProtocolError("Only the server sends this.")
+        return None
+
+    def _receive_update(self, seat: Seat, update: bytes, *, returned: bool) -> Coroutine[Any, Any, None] | None:
+        if len(update) > self._max_update_bytes:
+            raise UpdateTooLarge
+        if len(update) > INLINE_BYTES:
+            return self._take_heavy(seat, update, returned=returned)
+        contents = read_update(update)
+        if not returned and (unknown := self._unknown(contents)):
+            return self._ask_and_take(seat, update, contents, unknown)
+        self._take(seat, update, contents, returned=returned)
         return None
 
     async def _take_heavy(self, seat: Seat, update: bytes, *, returned: bool) -> None:

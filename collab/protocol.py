@@ -23,6 +23,7 @@ STEP_1, STEP_2, UPDATE = 0, 1, 2
 MAX_UINT = 2**53 - 1
 MAX_PRESENCES = 1024  # entries in one awareness frame; the browser of a room of a thousand sends no more
 EMPTY_UPDATE = b"\x00\x00"  # no structs, no deletions
+_UPDATE = bytes((SYNC, UPDATE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,8 @@ def read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
 
 def decode(frame: bytes) -> Message:
     """The one message in `frame`. Raises: ProtocolError."""
+    if frame[:2] == _UPDATE and len(frame) > 2 and 3 + frame[2] == len(frame) < 131:
+        return SyncUpdate(frame[3:])  # what comes most: somebody writes
     kind, at = read_uint(frame, 0)
     message: Message
     if kind == SYNC:

@@ -84,7 +84,7 @@ class Seat:
         """What has come by now is saved with `flush`; all flushes up to `saved` are. Whether anything waits."""
         if self.wants_status and self.refused is None:
             self._waiting.append((flush, self._received))
-            return self.acknowledge(saved)
+            return flush > saved or self.acknowledge(saved)
         return False
 
     def acknowledge(self, saved: int) -> bool:

@@ -26,6 +26,7 @@ from collab.protocol import (
     encode,
 )
 from collab.room import Room, build, merge, pack
+from collab.updates import read_update
 from tests.bench._collab_servers import Backing, Row
 
 FRAMES, HISTORIES = 1_000_000, 100_000
@@ -152,8 +153,11 @@ def history(number: int) -> None:
                 person.hear(draw)
             case 1:
                 draw.shuffle(between)
-                for room, update in between[: draw.randrange(len(between) + 1)]:
-                    room.apply(bytes(update))
+                arrived = between[: draw.randrange(len(between) + 1)]
+                for room in rooms:
+                    some = [update for to, update in arrived if to is room]
+                    for update in merge(some, list(map(read_update, some))) if draw.random() < 0.5 else some:
+                        room.apply(update)
             case 2 if draw.random() < 0.5:
                 room = draw.choice(rooms)
                 room.thaw(pack(room.freeze()))

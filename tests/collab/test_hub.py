@@ -15,7 +15,7 @@ from django.db import connection
 from backend.core import tenancy
 from backend.workspaces.models import Member
 from backend.workspaces.rights import Role
-from collab import bridge
+from collab import bridge, rights
 from collab import hub as hubs
 from collab.errors import AccessLost, ShuttingDown, StaleEpoch, TooManyConnections
 from collab.hub import Hub
@@ -30,8 +30,9 @@ from tests.waiting import until
 @pytest.fixture
 async def hub(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
     """A hub whose clock runs faster."""
-    for name, seconds in {"TICK_S": 0.05, "LOOK_S": 0.05, "IDLE_S": 0.2, "REFRESH_RETRY_S": 0.05}.items():
+    for name, seconds in {"TICK_S": 0.05, "LOOK_S": 0.05, "IDLE_S": 0.2}.items():
         monkeypatch.setattr(hubs, name, seconds)
+    monkeypatch.setattr(rights, "RETRY_S", 0.05)
     made = Hub()
     await made.open()
     yield made
@@ -127,7 +128,7 @@ async def test_an_older_reading_that_ends_later_changes_nothing(
         return found
 
     monkeypatch.setattr(bridge, "refresh", read_and_wait)
-    late = asyncio.create_task(hub._refresh([seat.grant]))
+    late = asyncio.create_task(hub.rights.refresh([seat.grant]))
     await was_read.wait()
     await asyncio.to_thread(_make_viewer, studio)
     await until(lambda: seat.grant.mode == "read")

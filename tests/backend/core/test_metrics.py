@@ -10,6 +10,9 @@ import httpx
 import pytest
 from django.conf import LazySettings
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from backend.core import metrics
@@ -59,6 +62,22 @@ def test_no_label_could_hold_an_id() -> None:
         *("method", "route", "status", "part", "scope", "database", "state", "use", "operation", "outcome", "model"),
         *("work", "task", "kind", "reason", "code"),
     }
+
+
+@given(amounts=st.lists(st.floats(0, 20) | st.sampled_from(metrics.FAST_S), max_size=40), most=st.integers(1, 50))
+def test_what_is_counted_later_is_counted_alike(amounts: list[float], most: int) -> None:
+    """Our histograms count many observations at once: with the same result as one by one."""
+    ours, theirs = (
+        kind("seconds", "Some.", buckets=metrics.FAST_S, registry=None) for kind in (metrics.Deferred, Histogram)
+    )
+    ours.MOST = most  # type: ignore[attr-defined]  # of the first of the two
+    for amount in amounts:
+        ours.observe(amount)
+        theirs.observe(amount)
+    (shown,), (expected,) = ours.collect(), theirs.collect()
+    for one, other in zip(shown.samples, expected.samples, strict=True):
+        assert (one.name, one.labels) == (other.name, other.labels)
+        assert one.value == pytest.approx(other.value)
 
 
 def test_requests_are_measured_by_route(scraped: httpx.Client) -> None:
