@@ -125,7 +125,8 @@ class Server(uvicorn.Server):
             server.close()
         leaving = [one for one in self.server_state.connections if isinstance(one, DirectWebSocket)]
         random.shuffle(leaving)
-        for at in range(0, len(leaving), at_once := max(1, len(leaving) // SPREAD_STEPS)):
+        at_once = max(1, len(leaving) // SPREAD_STEPS)
+        for at in range(0, len(leaving), at_once):
             for one in leaving[at : at + at_once]:
                 one.shutdown()
             await asyncio.sleep(min(SPREAD_S, len(leaving) / SPREAD_PER_S) / SPREAD_STEPS)

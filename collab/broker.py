@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any, TypeAlias
 
 import hiredis
@@ -38,7 +37,10 @@ class Broker(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = loop.create_future()
         self._transport = transport
-        self._on = {b"message": heard, b"subscribe": lambda channel, _: subscribed(channel)}
+        self._on: dict[bytes, Callable[[bytes, Any], None]] = {
+            b"message": heard,
+            b"subscribe": lambda channel, _: subscribed(channel),
+        }
         self._replies = hiredis.Reader()
         self._answers: deque[Answered] = deque()
         self._unsent: list[bytes] = []
@@ -101,19 +103,17 @@ class Broker(asyncio.Protocol):
             self._fail(redis.InvalidResponse(str(exc)))
 
     def _take(self, reply: Any) -> None:
-        if isinstance(reply, hiredis.PushNotification):
-            kind, channel, what = reply[:3]
-            act: Callable[[], None] = partial(self._on.get(kind, _nothing), channel, what)
-        elif isinstance(reply, hiredis.ReplyError):
-            return self._fail(redis.ResponseError(str(reply)))
-        else:
-            self._waits_since = self._heard_at
-            act = partial(self._answers.popleft(), reply)
         try:
-            act()
+            if isinstance(reply, hiredis.PushNotification):
+                kind, channel, what = reply[:3]
+                self._on.get(kind, _nothing)(channel, what)
+            elif isinstance(reply, hiredis.ReplyError):
+                self._fail(redis.ResponseError(str(reply)))
+            else:
+                self._waits_since = self._heard_at
+                self._answers.popleft()(reply)
         except Exception:  # a fault of one document must not end the hearing of all
             log.exception("collab.broker_callback_failed")
-        return None
 
     def _watch(self) -> None:
         now = time.monotonic()

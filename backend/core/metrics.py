@@ -8,6 +8,7 @@ Source: prometheus.io, "Metric and label naming".
 """
 
 import math
+import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ class Deferred(Histogram):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._waiting: list[float] = []
+        self._counting = threading.Lock()  # it is scraped in another thread
         super().__init__(*args, **options)
 
     def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
@@ -97,7 +99,9 @@ class Deferred(Histogram):
             self._count()
 
     def _count(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        with self._counting:
+            waiting = self._waiting[:]
+            del self._waiting[: len(waiting)]  # what another thread adds meanwhile stands behind
         waiting.sort()
         self._sum.inc(sum(waiting))
         begin = 0

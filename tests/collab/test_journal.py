@@ -119,8 +119,8 @@ async def test_a_document_of_many_rows_is_read_in_pages(
     journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All rows in their order, with their ids, and the snapshot where there is one."""
-    monkeypatch.setattr("collab.journal.FIRST_ROWS", 5)
-    monkeypatch.setattr("collab.journal.PAGE_BYTES", 70)
+    monkeypatch.setattr("collab.stored.FIRST_ROWS", 5)
+    monkeypatch.setattr("collab.stored.PAGE_BYTES", 70)
     updates = updates_of_one(21)
     await append(journals[0], updates[:4])
     await journals[0].compact(document_id, workspace_id)
