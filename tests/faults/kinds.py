@@ -361,8 +361,9 @@ def _kill_its_workers(stack: FaultStack, fault: Fault) -> None:
     end = time.monotonic() + 200  # a worker that shares two cores with two runs of tests takes long to start, thrice
     with psycopg.connect(stack.plan.database_url("superuser"), autocommit=True) as connection:
         while time.monotonic() < end:
+            time.sleep(0.01)
             if job_id is None:
-                job_id = (connection.execute(find).fetchone() or (None,))[0]
+                job_id, killed = (connection.execute(find).fetchone() or (None,))[0], 0
                 continue
             state, attempt = connection.execute(follow, [job_id]).fetchone() or ("gone", 0)
             if state in ("failed", "gone"):
@@ -373,5 +374,4 @@ def _kill_its_workers(stack: FaultStack, fault: Fault) -> None:
             elif state == "running" and attempt > killed:
                 stack.kill("worker")
                 killed = attempt
-            time.sleep(0.02)
     raise AssertionError("the deadly job has no end")
