@@ -31,21 +31,22 @@ log = structlog.get_logger()
 MAX_ROWS, MAX_BYTES = 1000, 8 * 1024 * 1024  # of one insert
 COMMIT_EVERY_S = 0.02  # from one beginning to the next: what comes meanwhile shares a commit
 RETRY_S = (0.05, 0.1, 0.2, 0.5)  # then the last one again and again
-UUID_OID = 2950
+UUID_OID, BYTEA_OID, INT8_OID = 2950, 17, 20
 _FOREVER = b"\xff" * 8  # no transaction is so late
 _NOBODY = UUID(int=0)
+_NULL = b"\xff" * 4
 SEEN = 100_000  # flushes of other processes remembered, so that a look at the journal need not fetch them again
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)  # the server may come back
 
 _UPDATE, _CLAIM = b"update", b"claim"
-_STATEMENTS = {
+_STATEMENTS = {  # all rows of a commit at once: one by one, each costs as much again as it costs to store
     _UPDATE: b"""
-    INSERT INTO collab_update (document_id, workspace_id, person_id, data, writer, seq)
-    VALUES ($1::uuid, $2::uuid, $3::uuid, $4::bytea, $5::uuid, $6::bigint)
+    INSERT INTO collab_update (document_id, workspace_id, person_id, data, seq, writer)
+    SELECT *, $6::uuid FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[], $5::bigint[])
     """,
     _CLAIM: b"""
     INSERT INTO collab_client (document_id, workspace_id, person_id, client_id)
-    VALUES ($1::uuid, $2::uuid, $3::uuid, $4::bigint) ON CONFLICT DO NOTHING
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) ON CONFLICT DO NOTHING
     """,
 }
 _OWNERS = "SELECT client_id, person_id FROM collab_client WHERE document_id = %s AND client_id = ANY(%s)"
@@ -152,7 +153,7 @@ class Journal:
         self._since: bytes | None = None
         self._last = b""
         self._seen: dict[tuple[UUID, int], None] = {}
-        self._documents: tuple[Sequence[UUID], bytes] = [], _array([])
+        self._documents: tuple[Sequence[UUID], bytes] = [], _array(UUID_OID, [])
 
     async def open(self) -> None:
         await self._pool.open(wait=False)
@@ -256,14 +257,13 @@ class Journal:
                 return
 
     def _inserts(self, group: list[Append]) -> Iterator[Call]:
-        writer = self.writer.bytes
-        for append in group:
-            seq = append.seq.to_bytes(8)
-            for row in append.rows:
-                whose = tuple(o.bytes if o else None for o in (row.document_id, row.workspace_id, row.person_id))
-                yield _UPDATE, (*whose, row.data, writer, seq)
-                for client_id in row.claims:
-                    yield _CLAIM, (*whose, client_id.to_bytes(8))
+        rows = [(*_whose(row), row.data, append.seq.to_bytes(8)) for append in group for row in append.rows]
+        yield _UPDATE, (*_arrays((UUID_OID, UUID_OID, UUID_OID, BYTEA_OID, INT8_OID), rows), self.writer.bytes)
+        claims = [
+            (*_whose(row), client_id.to_bytes(8)) for append in group for row in append.rows for client_id in row.claims
+        ]
+        if claims:
+            yield _CLAIM, _arrays((UUID_OID, UUID_OID, UUID_OID, INT8_OID), claims)
 
     # --- reading
 
@@ -291,7 +291,7 @@ class Journal:
 
     async def _look(self, documents: Sequence[UUID]) -> News:
         if self._documents[0] != documents:
-            self._documents = documents, _array(documents)
+            self._documents = documents, _array(UUID_OID, [document.bytes for document in documents])
         values = self._since or _FOREVER, self.writer.bytes, self._documents[1]
         (_, horizon, *_), *found = await self._looker.run([(_LOOK, values)])
         unknown: dict[int, tuple[UUID, int]] = {}
@@ -356,9 +356,18 @@ def _uuid(value: bytes | None) -> UUID | None:
     return UUID(bytes=value) if value is not None else None
 
 
-def _array(values: Sequence[UUID]) -> bytes:
-    """PostgreSQL's binary form of a uuid[]."""
+def _whose(row: Row) -> tuple[bytes | None, ...]:
+    return tuple(o.bytes if o else None for o in (row.document_id, row.workspace_id, row.person_id))
+
+
+def _arrays(types: Sequence[int], rows: Sequence[Sequence[bytes | None]]) -> list[bytes]:
+    """One for each column."""
+    return [_array(oid, column) for oid, column in zip(types, zip(*rows, strict=True), strict=True)]
+
+
+def _array(oid: int, values: Sequence[bytes | None]) -> bytes:
+    """PostgreSQL's binary form of one: dimensions, NULLs (it does not look), type; length and lower bound."""
     if not values:
-        return struct.pack("!iii", 0, 0, UUID_OID)
-    head = struct.pack("!iiiii", 1, 0, UUID_OID, len(values), 1)
-    return head + b"".join(b"\0\0\0\x10" + value.bytes for value in values)
+        return struct.pack("!iii", 0, 0, oid)
+    with_lengths = [_NULL if value is None else len(value).to_bytes(4) + value for value in values]
+    return struct.pack("!iiIii", 1, 1, oid, len(values), 1) + b"".join(with_lengths)
