@@ -38,6 +38,10 @@ class IdSet:
         if ends[-1] == start:  # what a client mostly does: it goes on
             ends[-1] = end
             return
+        if ends[-1] < start:
+            starts.append(start)
+            ends.append(end)
+            return
         first, last = bisect_left(ends, start), bisect_right(starts, end)  # those that it joins
         if first < last:
             start, end = min(start, starts[first]), max(end, ends[last - 1])

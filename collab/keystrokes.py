@@ -32,25 +32,30 @@ _BEYOND = bytes(64)  # so that reading an update that ends too early does not le
 
 def pack_many(parts: Parts) -> Packing:
     """As `room.pack`. Raises: MalformedUpdate."""
-    all_parts = list(map(bytes, parts))
+    begins, ends = _bounds(parts)
+
+    def part(place: int) -> bytes:
+        return bytes(parts.data[begins[place] : ends[place]])
+
     found = []  # updates, what they hold, and where what is in them may stand
-    for start in range(0, len(all_parts), PAGE):
-        page = all_parts[start : start + PAGE]
-        joined, others = join(page)
-        found += [(page[at], read_update(page[at]), range(start + at, start + at + 1)) for at in others]
-        found += [(*one, range(start, start + len(page))) for one in joined]
+    for start in range(0, len(parts), PAGE):
+        page = range(start, min(start + PAGE, len(parts)))
+        joined, others = join(
+            Parts(parts.data[begins[start] : ends[page[-1]]], parts.lengths[4 * start : 4 * page.stop])
+        )
+        found += [(part(page[at]), read_update(part(page[at])), page[at : at + 1]) for at in others]
+        found += [(*one, page) for one in joined]
     found.sort(key=lambda one: not one[1].structs)  # what holds deletions alone comes last
     packing = pack([update for update, *_ in found], [contents for _, contents, _ in found])
     doubted = sorted({place for number in packing.left for place in found[number][2]})
-    left = [place for place in doubted if not packing.packed.holds(read_update(all_parts[place]))]
+    left = [place for place in doubted if not packing.packed.holds(read_update(part(place)))]
     return Packing(packing.packed, left)
 
 
-def join(page: list[bytes]) -> tuple[list[tuple[bytes, Contents]], list[int]]:
+def join(page: Parts) -> tuple[list[tuple[bytes, Contents]], list[int]]:
     """What was typed and what was deleted, as an update each and what it holds; the places of all other updates."""
-    data = np.frombuffer(b"".join(page) + _BEYOND, np.uint8)
-    ends = np.cumsum(np.fromiter(map(len, page), np.int64, len(page)))
-    begins = np.concatenate(([0], ends[:-1]))
+    data = np.frombuffer(bytes(page.data) + _BEYOND, np.uint8)
+    begins, ends = _bounds(page)
     typed, deleted = _Typed.read(data, begins, ends), _Deleted.read(data, begins, ends)
     kept = typed.in_order()
     others = ~deleted.alike
@@ -61,6 +66,13 @@ def join(page: list[bytes]) -> tuple[list[tuple[bytes, Contents]], list[int]]:
     if deleted.alike.any():
         joined.append(deleted.update())
     return joined, np.flatnonzero(others).tolist()
+
+
+def _bounds(parts: Parts) -> tuple[Column, Column]:
+    """Where each begins and ends."""
+    lengths = np.frombuffer(parts.lengths, ">u4").astype(np.int64)
+    ends = np.cumsum(lengths)
+    return ends - lengths, ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,24 +137,26 @@ class _Typed:
         goes_on = ~new_client & (self.origin[0][rows] == client) & (self.origin[1][rows] == clock - 1)
         for column in self.right:
             goes_on &= np.concatenate(([False], column[rows[1:]] == column[rows[:-1]]))
-        texts = _gather(data, self.text_at[rows], length)
-        text_ends = np.cumsum(length)
         items = np.flatnonzero(~goes_on)
-        heads_at, heads_end = (column[rows[items]].tolist() for column in self.head)
-        raw = data.tobytes()
-        item_ends = text_ends[np.append(items[1:], len(rows)) - 1].tolist()
-        structs, at = list[bytes](), 0
-        for head_at, head_end, end in zip(heads_at, heads_end, item_ends, strict=True):
-            structs += (raw[head_at:head_end], write_uint(end - at), texts[at:end])
-            at = end
+        told, told_lengths = _varuints(np.add.reduceat(length, items))
+        # Three kinds of pieces: of each item its head and how much text it has, and of each row its text.
+        heads_at = items + 2 * np.arange(len(items))
+        texts_at = np.arange(len(rows)) + 2 * np.cumsum(~goes_on)
+        begins, lengths = np.empty((2, len(rows) + 2 * len(items)), np.int64)
+        begins[heads_at], lengths[heads_at] = self.head[0][rows[items]], (self.head[1] - self.head[0])[rows[items]]
+        begins[heads_at + 1], lengths[heads_at + 1] = len(data) + told.shape[1] * np.arange(len(items)), told_lengths
+        begins[texts_at], lengths[texts_at] = self.text_at[rows], length
+        structs = _gather(np.concatenate((data, told.ravel())), begins, lengths)
         firsts = np.flatnonzero(new_client)
         lasts = np.append(firsts[1:], len(rows)) - 1
-        edges = np.append(np.searchsorted(items, firsts), len(items)).tolist()
+        edges = np.append(np.searchsorted(items, firsts), len(items))
+        cuts = np.append(0, np.cumsum(lengths))[np.append(heads_at, len(lengths))[edges]].tolist()
         parts, held = [write_uint(len(firsts))], dict[int, Ranges]()
         for number, (first, last) in enumerate(zip(firsts.tolist(), lasts.tolist(), strict=True)):
-            who, start, begin, end = int(client[first]), int(clock[first]), edges[number], edges[number + 1]
-            held[who] = [(start, int(clock[last] + length[last]))]
-            parts += (write_uint(end - begin), write_uint(who), write_uint(start), *structs[3 * begin : 3 * end])
+            who, start, end = int(client[first]), int(clock[first]), int(clock[last] + length[last])
+            held[who] = [(start, end)]
+            parts += [write_uint(value) for value in (int(edges[number + 1] - edges[number]), who, start)]
+            parts.append(structs[cuts[number] : cuts[number + 1]])
         joined = b"".join(parts)
         return joined + b"\x00", Contents(held, {}, len(joined))
 
@@ -187,6 +201,15 @@ def _uint(data: Any, at: Column) -> tuple[Column, Column]:
         going = going & (byte >= 0x80)
     value[going] = NO_NUMBER
     return value, at
+
+
+def _varuints(values: Column) -> tuple[npt.NDArray[np.uint8], Column]:
+    """Each as a row of bytes, and how many of them count."""
+    groups = values[:, None] >> np.arange(0, 35, 7)  # a document is far smaller than 32 GiB
+    more = groups[:, 1:] > 0
+    low = (groups & 0x7F).astype(np.uint8)
+    low[:, :-1] |= more.astype(np.uint8) << 7
+    return low, 1 + more.sum(axis=1)
 
 
 def _gather(data: Any, begins: Column, lengths: Column) -> bytes:

@@ -222,10 +222,14 @@ def pack(parts: Sequence[Bytes], read: Sequence[Contents] | None = None) -> Pack
     """
     sound = list(map(bytes, parts))
     read = [read_update(part) for part in sound] if read is None else read
-    packed = _packed(build(sound), read)
-    if sound and not all(map(packed.holds, read)):
-        # yrs forgets to look again at what waited, unless all comes at once.
-        packed = _packed(build(merge_all(sound)), read)
+    packing = _packing(build(sound), read)
+    if packing.left:  # yrs forgets to look again at what waited, unless all comes at once
+        packing = _packing(build(merge_all(sound)), read)
+    return packing
+
+
+def _packing(document: "pycrdt.Doc[Any]", read: Sequence[Contents]) -> Packing:
+    packed = _packed(document, read)
     return Packing(packed, [number for number, contents in enumerate(read) if not packed.holds(contents)])
 
 

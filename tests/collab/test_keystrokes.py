@@ -91,7 +91,7 @@ def test_nothing_is_taken_that_is_not_exactly_so(updates: list[bytes], data: Any
         ):
             victim[place] = value
     rows = [bytes(row) for row in page]
-    joined, others = join(rows)
+    joined, others = join(Parts.of(rows))
     taken = [read_update(row) for place, row in enumerate(rows) if place not in others]
     assert _ids(contents for _, contents in joined) == _ids(taken)
     for update, contents in joined:
@@ -109,7 +109,7 @@ def test_what_one_types_in_a_row_is_one_item() -> None:
         text.insert(1 + number, "a")
     del text[0:1]
     del text[3:4]
-    (typed, deleted), others = join([*updates[:5], updates[10], *updates[5:10], updates[11]])
+    (typed, deleted), others = join(Parts.of([*updates[:5], updates[10], *updates[5:10], updates[11]]))
     assert (typed[1].structs, deleted[1].deletions, others) == ({7: [(2, 12)]}, {7: [(0, 1), (5, 6)]}, [])
     assert typed[0].endswith(b"\x0a" + b"a" * 10 + b"\x00")
 
