@@ -16,10 +16,9 @@ from ninja import Router
 from backend.api.auth import Request
 from backend.api.contract import raises
 from backend.api.schemas import AssetId
-from backend.assets import storage
 from backend.assets.errors import RangeOutside
 from backend.assets.queries import Download, access_download
-from backend.core import conditions, tenancy
+from backend.core import conditions, storage, tenancy
 from backend.core.errors import NotFound
 
 router = Router(tags=["assets"])

@@ -11,10 +11,9 @@ from typing import Any
 
 from django.db import connection
 
-from backend.assets import storage
 from backend.assets.models import Asset
 from backend.assets.pictures import Inspection, Rendition
-from backend.core import tenancy
+from backend.core import storage, tenancy
 
 RENDITIONS = ("web", "thumbnail")
 

@@ -16,10 +16,10 @@ AppError
     ├── UploadMismatch       422  upload_mismatch       other bytes than were announced (length or SHA-256)
     └── PictureBroken        422  picture_broken        truncated or damaged
 
-S3 being away is core's PartUnavailable (503, part "s3").
+S3 being away is core.storage's StorageUnavailable (503, part "s3").
 """
 
-from backend.core.errors import AppError, Conflict, Gone, InvalidInput, PartUnavailable, TooLarge, Unsupported
+from backend.core.errors import AppError, Conflict, Gone, InvalidInput, TooLarge, Unsupported
 
 
 class UploadIncomplete(Conflict):
@@ -74,13 +74,6 @@ class PictureBroken(InvalidInput):
     """The file is cut off or damaged: export it again, then start a new upload."""
 
     code, title = "picture_broken", "The picture is damaged"
-
-
-class StorageUnavailable(PartUnavailable):
-    """S3 did not answer in time, or answered with an error of its own."""
-
-    def __init__(self, detail: str = "") -> None:
-        super().__init__(detail or "The storage of files is away for now; try again in a moment.", part="s3")
 
 
 # What a refused upload answers when it is finished once more: the same refusal.

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from backend.assets import storage
 from backend.assets.models import Asset, Upload
-from backend.core import ids, times
+from backend.core import ids, storage, times
 from backend.core.errors import NotFound
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
 from backend.projects.models import Project

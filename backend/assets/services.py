@@ -15,11 +15,10 @@ from django.conf import settings
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from backend.assets import content, pictures, queries, storage
+from backend.assets import content, pictures, queries
 from backend.assets.content import ContentVanished
 from backend.assets.errors import (
     REFUSALS,
-    StorageUnavailable,
     UnsupportedPicture,
     UploadEmpty,
     UploadExpired,
@@ -29,8 +28,9 @@ from backend.assets.errors import (
 )
 from backend.assets.models import Asset, Upload, UploadState
 from backend.assets.pictures import Inspection, Rendition
-from backend.core import events, ids, live, metrics, tenancy
-from backend.core.errors import AppError
+from backend.core import events, ids, live, metrics, storage, tenancy
+from backend.core.errors import AppError, TooLarge
+from backend.core.storage import StorageUnavailable
 from backend.projects.models import Project
 
 log = structlog.get_logger()
@@ -142,7 +142,10 @@ def _outcome(upload: Upload) -> Asset | None:
 
 
 def _verify(upload: Upload, source: str, path: Path) -> Inspection:
-    size_bytes, sha256 = storage.download(source, path, max_bytes=settings.MAX_UPLOAD_BYTES)
+    try:
+        size_bytes, sha256 = storage.download(source, path, max_bytes=settings.MAX_UPLOAD_BYTES)
+    except TooLarge as exc:
+        raise UploadTooLarge(exc.detail, **exc.extra) from exc
     if (size_bytes, sha256) != (upload.size_bytes, upload.sha256):
         raise UploadMismatch("The file that arrived is not the one that was announced. Start a new upload.")
     return pictures.inspect(path, max_pixels=settings.MAX_PICTURE_PIXELS)

@@ -28,8 +28,7 @@ def main(origins: list[str]) -> None:
 
 
 def _make_bucket(origins: list[str]) -> None:
-    from backend.assets.errors import StorageUnavailable
-    from backend.assets.storage import ensure_bucket
+    from backend.core.storage import StorageUnavailable, ensure_bucket
 
     until = time.monotonic() + S3_TIMEOUT_S
     while True:

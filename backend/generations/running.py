@@ -18,13 +18,13 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections, transaction
 from psycopg_pool import PoolTimeout
 
-from backend.assets import content, pictures, results, storage
+from backend.assets import content, pictures, results
 from backend.assets import queries as assets
 from backend.assets.content import ContentVanished
 from backend.assets.models import Asset
 from backend.assets.queries import AssetRef
 from backend.assets.results import Provenance, Result
-from backend.core import ids, live, metrics, tenancy, trace
+from backend.core import ids, live, metrics, storage, tenancy, trace
 from backend.core.errors import AppError, PartUnavailable
 from backend.generations import board, claiming, services
 from backend.generations.claiming import Claim, Lease

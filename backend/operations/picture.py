@@ -8,11 +8,10 @@ from typing import Any
 from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from backend.assets import storage
-from backend.assets.errors import StorageUnavailable
 from backend.celery import waiting
-from backend.core import beside, outbox
+from backend.core import beside, outbox, storage
 from backend.core.relay import Relay
+from backend.core.storage import StorageUnavailable
 from backend.embedded import children
 from backend.generations import queries as jobs
 from backend.generations.states import State

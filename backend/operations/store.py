@@ -8,9 +8,8 @@ from email.utils import parsedate_to_datetime
 import httpx
 from django.conf import settings
 
-from backend.assets import storage
-from backend.assets.errors import StorageUnavailable
-from backend.core import ids
+from backend.core import ids, storage
+from backend.core.storage import StorageUnavailable
 from backend.operations.findings import Finding, clock, failure, http_client, judged, named, ok
 
 DATA = b"Written by manage.py doctor, and deleted again."

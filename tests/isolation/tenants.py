@@ -14,9 +14,8 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from backend.assets import storage
 from backend.assets.models import Asset, Upload
-from backend.core import ids, tenancy
+from backend.core import ids, storage, tenancy
 from backend.generations.models import Job
 from backend.projects.models import Document, DocumentKind, Project
 from backend.workspaces import tokens

@@ -10,8 +10,7 @@ import httpx
 import pytest
 from django.conf import settings
 
-from backend.assets import storage
-from backend.core import ids
+from backend.core import ids, storage
 from tests.isolation.conftest import World
 from tests.isolation.tenants import JPEG, SHA256, an_upload
 

@@ -15,9 +15,9 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
-from backend.assets import services, storage
+from backend.assets import services
 from backend.assets.models import Asset, Upload
-from backend.core import ids, tenancy
+from backend.core import ids, storage, tenancy
 from backend.core.models import Event
 from tests.backend.assets.test_pictures import bomb, photo, saved
 from tests.conftest import Studio

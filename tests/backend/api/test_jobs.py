@@ -14,8 +14,7 @@ import pytest
 from django.test import Client
 from PIL import Image
 
-from backend.assets import storage
-from backend.core import ids, tenancy
+from backend.core import ids, storage, tenancy
 from backend.core.models import Event
 from backend.generations.models import Charge, Job
 from backend.workspaces.models import Member

@@ -18,11 +18,11 @@ from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
-from backend.assets import results, storage
+from backend.assets import results
 from backend.assets.content import ContentVanished
-from backend.assets.errors import StorageUnavailable
 from backend.assets.models import Asset
-from backend.core import ids, tenancy
+from backend.core import ids, storage, tenancy
+from backend.core.storage import StorageUnavailable
 from backend.generations import claiming, running, services, sweeper
 from backend.generations.claiming import Claim
 from backend.generations.models import Charge, FlowClock, Job

@@ -25,8 +25,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from backend.assets.errors import StorageUnavailable, UploadTooLarge
 from backend.core import metrics, trace
+from backend.core.errors import PartUnavailable, TooLarge
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -41,6 +41,13 @@ _WAITED_FOR = {"get", "head"}
 
 class ObjectMissing(Exception):
     """There is no object under the key."""
+
+
+class StorageUnavailable(PartUnavailable):
+    """S3 did not answer in time, or answered with an error of its own."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or "The storage of files is away for now; try again in a moment.", part="s3")
 
 
 def upload_key(workspace_id: uuid.UUID, upload_id: uuid.UUID) -> str:
@@ -201,7 +208,7 @@ def download(key: str, to: Path, *, max_bytes: int) -> tuple[int, str]:
 
     Raises:
         ObjectMissing, StorageUnavailable.
-        UploadTooLarge: more than `max_bytes`; the rest was not read.
+        TooLarge: more than `max_bytes`; the rest was not read.
     """
     digest, size_bytes = hashlib.sha256(), 0
     with _store("download") as s3, to.open("wb") as file:
@@ -210,7 +217,7 @@ def download(key: str, to: Path, *, max_bytes: int) -> tuple[int, str]:
             for chunk in body.iter_chunks(_CHUNK_BYTES):
                 size_bytes += len(chunk)
                 if size_bytes > max_bytes:
-                    raise UploadTooLarge(f"The file is larger than {max_bytes} bytes.", max_bytes=max_bytes)
+                    raise TooLarge(f"The file is larger than {max_bytes} bytes.", max_bytes=max_bytes)
                 digest.update(chunk)
                 file.write(chunk)
     return size_bytes, digest.hexdigest()
