@@ -64,6 +64,9 @@ TOKEN_MAX_DAYS = env.int("TOKEN_MAX_DAYS", 90)
 INVITATION_EXPIRES_DAYS = env.int("INVITATION_EXPIRES_DAYS", 7)
 COLLAB_MAX_UPDATE_BYTES = env.int("COLLAB_MAX_UPDATE_BYTES", 5 * 1024 * 1024)
 COLLAB_MAX_DOCUMENT_BYTES = env.int("COLLAB_MAX_DOCUMENT_BYTES", 50 * 1024 * 1024)
+COLLAB_SNAPSHOT_ROW_BYTES = env.int("COLLAB_SNAPSHOT_ROW_BYTES", 4 * 1024 * 1024)  # larger ones lie in S3
+# What was replaced in S3 stays for so long: the two halves of a backup may be taken as far apart.
+COLLAB_SNAPSHOT_KEEP_S = env.int("COLLAB_SNAPSHOT_KEEP_S", 3600)
 COLLAB_FLUSH_WINDOW_MS = env.int("COLLAB_FLUSH_WINDOW_MS", 10)
 COLLAB_MESSAGES_PER_S = env.int("COLLAB_MESSAGES_PER_S", 500)  # of one socket, lasting; four times that at once
 COLLAB_BYTES_PER_S = env.int("COLLAB_BYTES_PER_S", 4 * 1024 * 1024)  # as above

@@ -23,7 +23,8 @@ from django.db import connection, transaction
 
 from backend.core import ids, metrics, trace, valkey
 from backend.core.errors import Forbidden, NotFound
-from collab import peers, room
+from backend.core.storage import ObjectMissing
+from collab import peers, room, snapshots
 from collab.protocol import read_state_vector, write_uint
 from collab.updates import read_update
 
@@ -116,19 +117,28 @@ def _needs_transaction() -> None:
         raise RuntimeError("an edit is part of a transaction: open one with core.tenancy.acting")
 
 
-def _open(document_id: UUID) -> tuple["pycrdt.Doc[Any]", int]:
-    """The document as committed, and the new client id under which it will be changed."""
+def _open(document_id: UUID, attempts: int = 2) -> tuple["pycrdt.Doc[Any]", int]:
+    """The document as committed, and the new client id under which it will be changed. Raises: StorageUnavailable."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT 0 AS id, data FROM collab_snapshot WHERE document_id = %s "
-            "UNION ALL SELECT id, data FROM collab_update WHERE document_id = %s ORDER BY id",
+            "SELECT 0 AS id, data, workspace_id, object, object_bytes FROM collab_snapshot WHERE document_id = %s "
+            "UNION ALL SELECT id, data, NULL, NULL, NULL FROM collab_update WHERE document_id = %s ORDER BY id",
             [document_id, document_id],
         )
-        parts = [bytes(row[1]) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    try:
+        parts = [
+            bytes(data if object_id is None else snapshots.fetch(workspace_id, document_id, object_id, size))
+            for _, data, workspace_id, object_id, size in rows
+        ]
+    except ObjectMissing:
+        if not attempts:
+            raise
+        return _open(document_id, attempts - 1)  # it has been replaced
     client_id = secrets.randbits(32)  # JavaScript's Yjs draws 32 bits too
     document = room.build(parts, client_id=client_id)
     if client_id in read_state_vector(document.get_state()):
-        return _open(document_id)
+        return _open(document_id, attempts)
     return document, client_id
 
 

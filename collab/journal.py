@@ -21,10 +21,11 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backend.core import ids, metrics, trace
+from collab import snapshots
 from collab.heavy import Heavy
 from collab.pipeline import Call, Found, Pipeline
 from collab.ports import Scope
-from collab.stored import Stored, at_one_moment, load, read, replace
+from collab.stored import Stored, at_one_moment, load, read, replace, tidy
 
 log = structlog.get_logger()
 
@@ -321,8 +322,11 @@ class Journal:
         Raises: one of AWAY, HeavyFailed, MalformedUpdate (nothing changed).
         """
         try:
-            async with self._pool.connection() as connection, at_one_moment(connection):
-                gone = await self._compact(connection, document_id, workspace_id)
+            async with self._pool.connection() as connection:
+                async with at_one_moment(connection):
+                    gone, is_large = await self._compact(connection, document_id, workspace_id)
+                if is_large:
+                    await _tidy(connection, document_id, workspace_id)
         except psycopg.errors.SerializationFailure:  # it began as another ended
             return 0
         if gone:
@@ -331,21 +335,32 @@ class Journal:
 
     async def _compact(
         self, connection: psycopg.AsyncConnection[TupleRow], document_id: UUID, workspace_id: UUID
-    ) -> int:  # fmt: skip
-        lock = await connection.execute(
-            "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 7))", [f"collab.compact:{document_id}"]
-        )
-        if await lock.fetchone() != (True,):
-            return 0
+    ) -> tuple[int, bool]:
+        """How many rows are gone, and whether the snapshot that is there now, or was, may lie in S3."""
+        if not await _alone(connection, document_id):
+            return 0, False
         stored = await read(connection, document_id)
         if not stored.ids:
-            return 0
+            return 0, False
         packing = await self._heavy.pack(stored.parts)
         left = stored.row_ids(packing.left)
         if len(left) == stored.rows:
-            return 0
+            return 0, False
         await replace(connection, document_id, workspace_id, packing.packed, left, writer=self.writer)
-        return stored.rows - len(left)
+        sizes = (len(packed.update) for packed in (stored.base, packing.packed) if packed)
+        return stored.rows - len(left), any(map(snapshots.is_large, sizes))
+
+
+async def _alone(connection: psycopg.AsyncConnection[TupleRow], document_id: UUID) -> bool:
+    """Whether from now on, inside a transaction, nobody else compacts the document."""
+    lock = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 7))"
+    return await (await connection.execute(lock, [f"collab.compact:{document_id}"])).fetchone() == (True,)
+
+
+async def _tidy(connection: psycopg.AsyncConnection[TupleRow], document_id: UUID, workspace_id: UUID) -> None:
+    async with connection.transaction():
+        if await _alone(connection, document_id):
+            await tidy(connection, document_id, workspace_id)
 
 
 def _number(value: bytes | None) -> int:

@@ -13,6 +13,8 @@ from uuid import UUID
 
 import psycopg
 
+from backend.core.storage import ObjectMissing
+from collab import snapshots
 from collab.errors import MalformedUpdate
 from collab.idset import IdSet
 from collab.keystrokes import pack_many
@@ -27,7 +29,8 @@ _LIST = """
         SELECT document_id, workspace_id, count(*) AS rows, sum(octet_length(data)) AS row_bytes,
             0 AS snapshot_bytes, max(created_at) AS changed_at
         FROM collab_update GROUP BY document_id, workspace_id
-        UNION ALL SELECT document_id, workspace_id, 0, 0, octet_length(data), updated_at FROM collab_snapshot
+        UNION ALL SELECT document_id, workspace_id, 0, 0, coalesce(object_bytes, octet_length(data)), updated_at
+        FROM collab_snapshot
     ) AS kept GROUP BY document_id ORDER BY sum(row_bytes + snapshot_bytes) DESC LIMIT %s
 """
 
@@ -49,6 +52,7 @@ class Kept:
     snapshot: bytes | None
     index: bytes | None
     rows: list[tuple[int, bytes]]
+    missing: str = ""  # the key under which there is no snapshot, and should be
 
     @property
     def parts(self) -> list[bytes]:
@@ -74,36 +78,44 @@ def list_documents(connection: psycopg.Connection[Any], *, limit: int) -> list[L
     return [Listed(*row) for row in connection.execute(_LIST, [limit])]
 
 
-def read(connection: psycopg.Connection[Any], document_id: UUID) -> Kept:
-    snapshot, index = connection.execute(
-        "SELECT data, contents FROM collab_snapshot WHERE document_id = %s", [document_id]
-    ).fetchone() or (None, None)
+def read(connection: psycopg.Connection[Any], document_id: UUID, *, attempts: int = 2) -> Kept:
+    """Raises: StorageUnavailable."""
     rows = connection.execute("SELECT id, data FROM collab_update WHERE document_id = %s ORDER BY id", [document_id])
-    return Kept(snapshot, index, rows.fetchall())
+    kept = Kept(None, None, rows.fetchall())
+    found = connection.execute(  # after the rows: those that are packed meanwhile are in it
+        "SELECT data, contents, workspace_id, object, object_bytes FROM collab_snapshot WHERE document_id = %s",
+        [document_id],
+    )
+    row: Sequence[Any] = found.fetchone() or [None] * 5
+    kept.snapshot, kept.index, workspace_id, object_id, size = row
+    if object_id is not None:
+        try:
+            kept.snapshot = bytes(snapshots.fetch(workspace_id, document_id, object_id, size))
+        except ObjectMissing:
+            if attempts:  # it has been replaced
+                return read(connection, document_id, attempts=attempts - 1)
+            kept.missing = snapshots.key(workspace_id, document_id, object_id)
+    return kept
 
 
 def verify(kept: Kept) -> Findings:
     """Read everything, and hold the snapshot against what is noted of it."""
-    found = Findings()
-    sound = []
+    found, held = Findings(), IdSet()
+    if kept.missing:
+        found.snapshot = f"It is not in the store: {kept.missing}"
     if kept.snapshot is not None:
         try:
             contents = read_update(kept.snapshot)
         except MalformedUpdate as exc:
             found.snapshot = exc.detail
         else:
-            sound.append(kept.snapshot)
+            held.update(contents.structs)
             found.index = _of_index(kept.index, contents)
     for row_id, data in kept.rows:
         try:
-            read_update(data)
+            held.update(read_update(data).structs)
         except MalformedUpdate as exc:
             found.rows[row_id] = exc.detail
-        else:
-            sound.append(data)
-    held = IdSet()
-    for part in sound:
-        held.update(read_update(part).structs)
     found.missing = sum(held.end(client) for client in held.clients()) - len(held)
     return found
 
@@ -134,14 +146,17 @@ def export(kept: Kept) -> bytes:
 def repair(connection: psycopg.Connection[Any], document_id: UUID, aside: Path) -> list[Path]:
     """Note anew what the snapshot holds, and set aside what can't be read, each as a file; those files.
 
+    Of a snapshot that S3 lacks its key is set aside.
+
     All or nothing: the files are written before the transaction that takes their bytes out of the journal.
     """
     with _alone(connection, document_id):
         kept = read(connection, document_id)
         found = verify(kept)
         files = []
-        if found.snapshot and kept.snapshot is not None:
-            files.append(_set_aside(aside, f"{document_id}.snapshot", kept.snapshot))
+        if found.snapshot:
+            snapshot = kept.missing.encode() if kept.snapshot is None else kept.snapshot
+            files.append(_set_aside(aside, f"{document_id}.snapshot", snapshot))
             connection.execute("DELETE FROM collab_snapshot WHERE document_id = %s", [document_id])
         elif found.index:
             connection.execute("UPDATE collab_snapshot SET contents = NULL WHERE document_id = %s", [document_id])

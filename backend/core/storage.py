@@ -1,13 +1,14 @@
 """The one door to S3: hides boto3, its errors, keys, presigned addresses to PUT to and what the store enforces of them.
 
 Keys hold the workspace: `{workspace}/uploads/{upload}` until an upload is verified, then `{workspace}/{sha256}`,
-which says what the bytes are; a rendition is named after its original, `{workspace}/{sha256}.{name}`. SeaweedFS 4.48
-was seen to enforce what a presigned PUT signs: another length or header answers 403, other bytes than the signed
-SHA-256 answer 400.
+which says what the bytes are; a rendition is named after its original, `{workspace}/{sha256}.{name}`. Co-editing keeps
+its own under `{workspace}/documents/{document}/`. SeaweedFS 4.48 was seen to enforce what a presigned PUT signs:
+another length or header answers 403, other bytes than the signed SHA-256 answer 400.
 """
 
 import base64
 import hashlib
+import io
 import tempfile
 import threading
 import time
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import structlog
@@ -223,9 +224,47 @@ def download(key: str, to: Path, *, max_bytes: int) -> tuple[int, str]:
     return size_bytes, digest.hexdigest()
 
 
-def put(key: str, data: bytes, *, media_type: str) -> None:
+def read_into(key: str, buffer: memoryview) -> None:
+    """Fill the buffer with the object. Raises: ObjectMissing; StorageUnavailable, also where it is of another size."""
+    at = 0
+    with _store("get") as s3:
+        body = s3.get_object(Bucket=settings.S3_BUCKET, Key=key)["Body"]
+        with body:
+            for chunk in body.iter_chunks(_CHUNK_BYTES):
+                at += len(chunk)
+                if at <= len(buffer):
+                    buffer[at - len(chunk) : at] = chunk
+    if at != len(buffer):
+        raise StorageUnavailable(f"The object has {at} bytes, not {len(buffer)}.")
+
+
+class _Reader(io.RawIOBase):
+    """Reads what lies in memory without copying all of it first."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data, self._at = data, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = (0, self._at, len(self._data))[whence] + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._data[self._at : self._at + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+
+def put(key: str, data: bytes | memoryview, *, media_type: str) -> None:
+    body = data if isinstance(data, bytes) else io.BufferedReader(_Reader(data), _CHUNK_BYTES)
     with _store("put") as s3:
-        s3.put_object(Bucket=settings.S3_BUCKET, Key=key, Body=data, ContentType=media_type)
+        s3.put_object(Bucket=settings.S3_BUCKET, Key=key, Body=body, ContentType=media_type)
 
 
 def copy(source: str, to: str, *, media_type: str) -> None:

@@ -20,14 +20,14 @@ def main(origins: list[str]) -> None:
     from django.core.management import call_command
 
     call_command("migrate", database="owner", stdout=sys.stderr)
-    _make_bucket(origins)
+    make_bucket(origins)
     if settings.ATELIER_DEMO:
         call_command("seed_demo")
     else:
         sys.stdout.write("{}\n")
 
 
-def _make_bucket(origins: list[str]) -> None:
+def make_bucket(origins: list[str]) -> None:
     from backend.core.storage import StorageUnavailable, ensure_bucket
 
     until = time.monotonic() + S3_TIMEOUT_S

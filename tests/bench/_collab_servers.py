@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import django
 import psutil
 
-from backend.embedded import children, postgres, valkey
+from backend.embedded import children, postgres, seaweedfs, valkey
 from backend.embedded import plan as plans
 from backend.embedded.plan import HOST, ROOT
+from backend.embedded.prepare import make_bucket
 from tests.contract.packages import NODE
 
 PEERS = Path(__file__).parent / "_collab_peers"
@@ -187,9 +189,13 @@ SERVERS: Mapping[str, Callable[[Path, int], Any]] = {
 
 
 class Backing:
-    """PostgreSQL with its promises on, and Valkey, in a folder of their own; the settings name them."""
+    """PostgreSQL with its promises on, Valkey and S3, in a folder of their own; the settings name them."""
 
-    _PARTS = {"postgres": (postgres, signal.SIGINT), "valkey": (valkey, signal.SIGTERM)}
+    _PARTS = {
+        "postgres": (postgres, signal.SIGINT),
+        "valkey": (valkey, signal.SIGTERM),
+        "s3": (seaweedfs, signal.SIGTERM),
+    }
 
     def __init__(self, folder: Path) -> None:
         folder.chmod(0o755)  # PostgreSQL walks through it as another user
@@ -199,10 +205,12 @@ class Backing:
             {**self.plan.settings(), "ATELIER_VAR": str(folder), "DJANGO_SETTINGS_MODULE": "backend.settings"}
         )
         self._children = {name: self._start(name) for name in self._PARTS}
-        until(lambda: postgres.ready(self.plan) and valkey.ready(self.plan))
+        until(lambda: all(program.ready(self.plan) for program, _ in self._PARTS.values()))
         postgres.make_roles(self.plan)
         migrate = [sys.executable, "manage.py", "migrate", "--database", "owner", "-v", "0"]
         subprocess.run(migrate, cwd=ROOT, check=True)
+        django.setup()
+        make_bucket(self.plan.origins())
 
     def _start(self, name: str) -> subprocess.Popen[bytes]:
         program, end = self._PARTS[name]
@@ -248,9 +256,6 @@ def ours(backing: Backing, core: int, *, port: int = 0) -> Iterator[Server]:
 
 def _documents(*, documents: int, clients: int) -> list[dict[str, Any]]:
     """New documents, each with a ticket for every client and one more."""
-    import django
-
-    django.setup()
     from backend.core import ids, tenancy
     from backend.projects.models import DocumentKind
     from backend.projects.services import create_document, create_project, issue_ticket
@@ -270,9 +275,6 @@ def _documents(*, documents: int, clients: int) -> list[dict[str, Any]]:
 
 def signed_documents(count: int) -> tuple[list[str], dict[str, str]]:
     """New documents, and the headers that open them."""
-    import django
-
-    django.setup()
     from backend.core import ids, tenancy
     from backend.projects.models import DocumentKind
     from backend.projects.services import create_document, create_project

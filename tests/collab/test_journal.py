@@ -12,9 +12,12 @@ from django.conf import settings
 from backend.core import ids
 from collab.errors import MalformedUpdate
 from collab.heavy import Heavy
+from collab.idset import IdSet
 from collab.journal import Append, Journal, Row
 from collab.parts import Parts
 from collab.room import INLINE_BYTES, Room
+from collab.stored import Stored
+from collab.updates import read_update
 from tests.collab.table import updates_of_one
 from tests.conftest import Stack
 
@@ -24,6 +27,14 @@ Write = Callable[..., Awaitable[None]]
 async def _state_vector(journal: Journal, document_id: UUID) -> bytes:
     stored = await journal.load(document_id)
     return Room(stored.base, stored.updates).state_vector()
+
+
+def _held(stored: Stored) -> int:
+    """How many changes."""
+    held = IdSet()
+    for update in stored.all:
+        held.update(read_update(update).structs)
+    return len(held)
 
 
 @pytest.fixture
@@ -47,6 +58,14 @@ async def journals(stack: Stack) -> Any:
     for journal in both:
         await journal.close()
     await heavy.close()
+
+
+@pytest.fixture(params=["row", "S3"])
+def in_row_and_in_s3(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snapshots lie in their rows, or, however small, in S3, from where those that are replaced go at once."""
+    if request.param == "S3":
+        monkeypatch.setattr(settings, "COLLAB_SNAPSHOT_ROW_BYTES", 0)
+        monkeypatch.setattr(settings, "COLLAB_SNAPSHOT_KEEP_S", 0)
 
 
 @pytest.fixture
@@ -115,6 +134,7 @@ async def test_a_row_that_commits_late_is_still_found(
     assert [update for _, update in (await journals[0].news([document_id])).rows] == [late]
 
 
+@pytest.mark.usefixtures("in_row_and_in_s3")
 async def test_a_document_of_many_rows_is_read_in_pages(
     journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +157,7 @@ async def test_a_document_of_many_rows_is_read_in_pages(
     assert Room(stored.base).snapshot() == Room(updates=updates, max_bytes=10**6).snapshot()
 
 
+@pytest.mark.usefixtures("in_row_and_in_s3")
 async def test_compaction_keeps_the_document(
     journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
 ) -> None:
@@ -155,27 +176,42 @@ async def test_compaction_keeps_the_document(
     assert (await journals[0].load(document_id)).rows == 0
 
 
+@pytest.mark.usefixtures("in_row_and_in_s3")
 async def test_compaction_beside_writers_loses_nothing(
     journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
 ) -> None:
-    """Two processes append and compact at once; in the end everything is there."""
+    """Two processes append and compact at once; who reads meanwhile finds no less than before, and in the end all."""
     updates = updates_of_one(400)
+    compacting = 2
 
     async def write(journal: Journal, mine: Any) -> Any:
         for seq, update in enumerate(mine, 1):
             await append(journal, [update], seq)
 
     async def compact(journal: Journal) -> Any:
+        nonlocal compacting
         for _ in range(15):
             await journal.compact(document_id, workspace_id)
             await asyncio.sleep(0.01)
+        compacting -= 1
+
+    async def read(journal: Journal) -> Any:
+        held = 0
+        while compacting:
+            stored = await journal.load(document_id)
+            before, held = held, _held(stored)
+            assert held >= before
 
     await asyncio.gather(
-        write(journals[0], updates[::2]), write(journals[1], updates[1::2]), compact(journals[0]), compact(journals[1])
+        write(journals[0], updates[::2]),
+        write(journals[1], updates[1::2]),
+        *map(compact, journals),
+        *map(read, journals),
     )
     assert await _state_vector(journals[0], document_id) == Room(updates=updates).state_vector()
 
 
+@pytest.mark.usefixtures("in_row_and_in_s3")
 async def test_big_documents_are_merged_elsewhere(
     journals: list[Journal], append: Write, document_id: UUID, workspace_id: UUID
 ) -> None:

@@ -53,7 +53,7 @@ class Command(BaseCommand):
 
     def _inspect(self, connection: psycopg.Connection[Any], *, document: str, **_: Any) -> None:
         kept = upkeep.read(connection, _id(document))
-        if not kept.parts:
+        if not (kept.parts or kept.missing):
             raise CommandError("Nothing is stored of this document.")
         found = upkeep.verify(kept)
         self.stdout.write(f"snapshot   {_size(len(kept.snapshot or b''))}")
