@@ -18,7 +18,7 @@ import psycopg
 import structlog
 from django.conf import settings
 
-from backend.core import memory, metrics
+from backend.core import memory, metrics, storage
 from collab import bridge
 from collab.beats import Beats
 from collab.errors import AccessLost, MalformedUpdate, RoomUnavailable, ShuttingDown, StaleEpoch
@@ -88,6 +88,7 @@ class Hub:
     # --- life
 
     async def open(self) -> None:
+        asyncio.get_running_loop().run_in_executor(None, storage.warm)
         await self._journal.open()
         self._peers.open()
         # Asked when somebody scrapes, in another thread: a copy, for documents come and go meanwhile.

@@ -101,6 +101,12 @@ def _impatient() -> "S3Client":
     return _client(settings.S3_ENDPOINT_URL, read_timeout_s=5, attempts=1)
 
 
+def warm() -> None:
+    """Make what the first use of the store would wait for: half a second, in a fresh process."""
+    _impatient()
+    _inside()
+
+
 @contextmanager
 def _store(operation: str) -> Iterator["S3Client"]:
     """The client, for one operation: measured, with its errors as ours."""
