@@ -7,21 +7,14 @@
 import { createInterface } from 'node:readline'
 import { performance } from 'node:perf_hooks'
 import * as decoding from 'lib0/decoding'
-import * as encoding from 'lib0/encoding'
-import { WebSocket } from 'ws'
+import { NOTHING_NEW, SYNC, Wire } from './wire.mjs'
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 const { urls, headers, at_once: AT_ONCE, back: BACK } = JSON.parse((await lines.next()).value)
 const BACKOFF_MS = 100 // times two for each failure, up to 2.5 s, as y-websocket does
-const frame = (step, body) => {
-  const encoder = encoding.createEncoder()
-  encoding.writeVarUint(encoder, 0)
-  encoding.writeVarUint(encoder, step)
-  encoding.writeVarUint8Array(encoder, body)
-  return encoding.toUint8Array(encoder)
-}
-const STEP_1 = frame(0, new Uint8Array([0]))
-const STEP_2 = frame(1, new Uint8Array([0, 0]))
+const wire = new Wire('y-websocket')
+const STEP_1 = wire.hello('')
+const STEP_2 = wire.sync('', 1, NOTHING_NEW)
 
 let open = 0
 let inSync = 0
@@ -35,14 +28,13 @@ class Visitor {
   come () {
     return new Promise(resolve => {
       this.onSynced ??= resolve
-      const socket = new WebSocket(this.url, { perMessageDeflate: false, headers })
-      socket.binaryType = 'nodebuffer'
+      const socket = wire.socket(this.url, { headers })
       let opened = false
       let synced = false
       socket.on('open', () => { opened = true; open++; socket.send(STEP_1) })
       socket.on('message', data => {
-        const decoder = decoding.createDecoder(data)
-        if (decoding.readVarUint(decoder) !== 0) return
+        const [type, decoder] = wire.read(data)
+        if (type !== SYNC) return
         const step = decoding.readVarUint(decoder)
         if (step === 0) socket.send(STEP_2)
         if (step !== 1 || synced) return

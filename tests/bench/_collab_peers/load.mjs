@@ -8,14 +8,14 @@
 import { performance } from 'node:perf_hooks'
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
-import { WebSocket } from 'ws'
 import * as Y from 'yjs'
+import { AUTH, AWARENESS, NOTHING_KNOWN, NOTHING_NEW, SAVED, SYNC, Wire } from './wire.mjs'
 
 const spec = JSON.parse(process.argv[2])
 const { protocol, urls, rooms, clients: CLIENTS, writers: WRITERS, hz, warm_s: WARM_S, measure_s: MEASURE_S } = spec
 const CURSORS = spec.cursors ?? 0
 const CURSOR_HZ = spec.cursor_hz ?? 0
-const SYNC = 0; const AWARENESS = 1; const AUTH = 2; const STATUS = 8
+const wire = new Wire(protocol)
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
@@ -40,35 +40,13 @@ let frames = 0
 let bytes = 0
 let wrong = 0
 
-/** Frames of one protocol: y-websocket's, or Hocuspocus's, where the document's name stands before. */
-const head = (room, type) => {
-  const encoder = encoding.createEncoder()
-  if (protocol === 'hocuspocus') encoding.writeVarString(encoder, room)
-  encoding.writeVarUint(encoder, type)
-  return encoder
-}
-const syncFrame = (room, step, body) => {
-  const encoder = head(room, SYNC)
-  encoding.writeVarUint(encoder, step)
-  encoding.writeVarUint8Array(encoder, body)
-  return encoding.toUint8Array(encoder)
-}
-const tokenFrame = room => {
-  const encoder = head(room, AUTH)
-  encoding.writeVarUint(encoder, 0)
-  encoding.writeVarString(encoder, 'token')
-  encoding.writeVarString(encoder, '4.7.0')
-  return encoding.toUint8Array(encoder)
-}
 const cursorFrame = (room, id, clock) => {
   const body = encoding.createEncoder()
   encoding.writeVarUint(body, 1)
   encoding.writeVarUint(body, id)
   encoding.writeVarUint(body, clock)
   encoding.writeVarString(body, JSON.stringify({ user: { name: `person ${id}`, color: '#a1b2c3' }, pointer: { x: clock, y: id, tool: 'pointer' }, selection: [] }))
-  const encoder = head(room, AWARENESS)
-  encoding.writeVarUint8Array(encoder, encoding.toUint8Array(body))
-  return encoding.toUint8Array(encoder)
+  return wire.frame(room, AWARENESS, encoder => encoding.writeVarUint8Array(encoder, encoding.toUint8Array(body)))
 }
 
 /** What an update holds, as [writer, clock, length]; wrong letters are counted. Equal bytes are read once. */
@@ -124,35 +102,29 @@ class Client {
 
   async open () {
     const query = this.room.tickets ? `?ticket=${this.room.tickets[this.index]}&status=1` : ''
-    const url = urls[this.index % urls.length]
-    const address = protocol === 'hocuspocus' ? url : `${url}/${this.room.name}${query}`
-    const socket = this.socket = new WebSocket(address, { perMessageDeflate: false, skipUTF8Validation: true })
-    socket.binaryType = 'nodebuffer'
+    const socket = this.socket = wire.socket(urls[this.index % urls.length], { room: this.room.name, query })
     socket.on('message', data => this.receive(data))
     socket.on('close', code => { if (!done) fail(`a socket was closed: ${code}`) })
     socket.on('error', error => fail(`a socket failed: ${error.message}`))
     await new Promise(resolve => socket.once('open', resolve))
     socket._socket.setNoDelay(true)
-    if (protocol === 'hocuspocus') socket.send(tokenFrame(this.room.name))
-    else socket.send(syncFrame(this.room.name, 0, new Uint8Array([0])))
+    socket.send(wire.hello(this.room.name))
     await this.synced
   }
 
   receive (data) {
     if (measuring) { frames++; bytes += data.length }
-    const decoder = decoding.createDecoder(data)
-    if (protocol === 'hocuspocus') decoding.readVarString(decoder)
-    const type = decoding.readVarUint(decoder)
-    if (type === SYNC || type === 4) this.sync(decoder)
+    const [type, decoder] = wire.read(data)
+    if (type === SYNC) this.sync(decoder)
     else if (type === AWARENESS) this.presence(decoding.readVarUint8Array(decoder))
-    else if (type === STATUS) this.acknowledged(decoding.readVarUint(decoder))
-    else if (type === AUTH) this.socket.send(syncFrame(this.room.name, 0, new Uint8Array([0]))) // signed in
+    else if (type === SAVED) this.acknowledged(decoding.readVarUint(decoder))
+    else if (type === AUTH) this.socket.send(wire.sync(this.room.name, 0, NOTHING_KNOWN)) // signed in
   }
 
   sync (decoder) {
     const step = decoding.readVarUint(decoder)
     const body = decoding.readVarUint8Array(decoder)
-    if (step === 0) return this.socket.send(syncFrame(this.room.name, 1, new Uint8Array([0, 0])))
+    if (step === 0) return this.socket.send(wire.sync(this.room.name, 1, NOTHING_NEW))
     if (step === 1) this.onSynced()
     const now = performance.now()
     for (const [writer, clock, length] of this.room.reader.read(body)) if (writer !== this.index) this.arrived(writer, clock, length, now)
@@ -179,7 +151,7 @@ class Client {
   /** ours: how many data frames of this socket are saved; Hocuspocus: one of them is taken */
   acknowledged (count) {
     const now = performance.now()
-    const until = protocol === 'hocuspocus' ? this.unacked[0]?.frame : count
+    const until = wire.isHocuspocus ? this.unacked[0]?.frame : count
     while (this.unacked.length && this.unacked[0].frame <= until) {
       const { at, measured } = this.unacked.shift()
       if (measured) acks.add(now - at)
@@ -205,7 +177,7 @@ class Client {
     this.dataFrames++
     // Ours counts the answer to its step 1 as the first data frame.
     this.unacked.push({ frame: this.dataFrames + 1, at: performance.now(), measured: measuring })
-    this.socket.send(syncFrame(this.room.name, 2, this.update))
+    this.socket.send(wire.sync(this.room.name, 2, this.update))
   }
 
   move () {
@@ -273,7 +245,7 @@ const late = async room => {
   client.sync = decoder => {
     const step = decoding.readVarUint(decoder)
     const body = decoding.readVarUint8Array(decoder)
-    if (step === 0) return client.socket.send(syncFrame(room.name, 1, new Uint8Array([0, 0])))
+    if (step === 0) return client.socket.send(wire.sync(room.name, 1, NOTHING_NEW))
     Y.applyUpdate(doc, body)
     client.onSynced()
   }

@@ -2,42 +2,21 @@
 // `writers.mjs` calls "safe" on stdin. Prints the number of characters.
 import { readFileSync } from 'node:fs'
 import * as decoding from 'lib0/decoding'
-import * as encoding from 'lib0/encoding'
-import { WebSocket } from 'ws'
 import * as Y from 'yjs'
+import { AUTH, NOTHING_KNOWN, SYNC, Wire } from './wire.mjs'
 
 const { protocol, url, headers } = JSON.parse(process.argv[2])
-const HOCUSPOCUS = protocol === 'hocuspocus'
+const wire = new Wire(protocol)
 
 const stored = room => new Promise((resolve, reject) => {
   const doc = new Y.Doc()
-  const socket = new WebSocket(HOCUSPOCUS ? url : `${url}/${room}`, { perMessageDeflate: false, headers })
-  socket.binaryType = 'nodebuffer'
-  const say = (type, write) => {
-    const encoder = encoding.createEncoder()
-    if (HOCUSPOCUS) encoding.writeVarString(encoder, room)
-    encoding.writeVarUint(encoder, type)
-    write(encoder)
-    socket.send(encoding.toUint8Array(encoder))
-  }
-  const ask = () => say(0, encoder => {
-    encoding.writeVarUint(encoder, 0)
-    encoding.writeVarUint8Array(encoder, Y.encodeStateVector(doc))
-  })
-  socket.on('open', () => HOCUSPOCUS
-    ? say(2, encoder => {
-      encoding.writeVarUint(encoder, 0)
-      encoding.writeVarString(encoder, 'token')
-      encoding.writeVarString(encoder, '4.7.0')
-    })
-    : ask())
+  const socket = wire.socket(url, { room, headers })
+  socket.on('open', () => socket.send(wire.hello(room)))
   let answered = false
   socket.on('message', data => {
-    const decoder = decoding.createDecoder(data)
-    if (HOCUSPOCUS) decoding.readVarString(decoder)
-    const kind = decoding.readVarUint(decoder)
-    if (kind === 2) ask()
-    if (kind !== 0 && kind !== 4) return
+    const [kind, decoder] = wire.read(data)
+    if (kind === AUTH) socket.send(wire.sync(room, 0, NOTHING_KNOWN))
+    if (kind !== SYNC) return
     const step = decoding.readVarUint(decoder)
     if (step === 0) return
     Y.applyUpdate(doc, decoding.readVarUint8Array(decoder))

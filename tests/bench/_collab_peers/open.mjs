@@ -4,37 +4,27 @@
 // then keeps them open until stdin ends.
 import { performance } from 'node:perf_hooks'
 import * as decoding from 'lib0/decoding'
-import * as encoding from 'lib0/encoding'
-import { WebSocket } from 'ws'
 import * as Y from 'yjs'
+import { NOTHING_NEW, SYNC, Wire } from './wire.mjs'
 
 const { urls, headers, chars, vector, held } = JSON.parse(process.argv[2])
-
-/** A message of y-protocols' sync: step 0 asks with a state vector, 1 answers. */
-const frame = (step, body) => {
-  const encoder = encoding.createEncoder()
-  encoding.writeVarUint(encoder, 0)
-  encoding.writeVarUint(encoder, step)
-  encoding.writeVarUint8Array(encoder, body)
-  return encoding.toUint8Array(encoder)
-}
+const wire = new Wire('y-websocket')
 
 const open = url => new Promise((resolve, reject) => {
   const doc = new Y.Doc()
-  const socket = new WebSocket(url, { perMessageDeflate: false, headers })
-  socket.binaryType = 'nodebuffer'
+  const socket = wire.socket(url, { headers })
   let opened
   let answered = false
   socket.on('open', () => {
     opened = performance.now()
-    socket.send(frame(0, Y.encodeStateVector(vector ? new Map(vector) : doc)))
+    socket.send(wire.hello('', Y.encodeStateVector(vector ? new Map(vector) : doc)))
   })
   socket.on('message', data => {
-    const decoder = decoding.createDecoder(data)
-    if (decoding.readVarUint(decoder) !== 0) return
+    const [type, decoder] = wire.read(data)
+    if (type !== SYNC) return
     const step = decoding.readVarUint(decoder)
     const body = decoding.readVarUint8Array(decoder)
-    if (step === 0) return socket.send(frame(1, new Uint8Array([0, 0])))
+    if (step === 0) return socket.send(wire.sync('', 1, NOTHING_NEW))
     const ms = performance.now() - opened
     answered ||= step === 1
     Y.applyUpdate(doc, body)

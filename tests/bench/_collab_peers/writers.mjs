@@ -6,26 +6,12 @@
 // answer is a line of JSON: how many characters were "acknowledged", and what was, as {room: {client: clock}} in "safe".
 import { createInterface } from 'node:readline'
 import * as decoding from 'lib0/decoding'
-import * as encoding from 'lib0/encoding'
-import { WebSocket } from 'ws'
 import * as Y from 'yjs'
+import { AUTH, NOTHING_KNOWN, NOTHING_NEW, SAVED, SYNC, Wire } from './wire.mjs'
 
 const { protocol, urls, rooms, headers, writers: WRITERS, hz: HZ } = JSON.parse(process.argv[2])
-const HOCUSPOCUS = protocol === 'hocuspocus'
-const SYNC = 0; const AUTH = 2; const SAVED = 8
+const wire = new Wire(protocol)
 const BACK_MS = 100
-
-const frame = (room, type, write) => {
-  const encoder = encoding.createEncoder()
-  if (HOCUSPOCUS) encoding.writeVarString(encoder, room)
-  encoding.writeVarUint(encoder, type)
-  write(encoder)
-  return encoding.toUint8Array(encoder)
-}
-const sync = (room, step, body) => frame(room, SYNC, encoder => {
-  encoding.writeVarUint(encoder, step)
-  encoding.writeVarUint8Array(encoder, body)
-})
 
 const safe = Object.fromEntries(rooms.map(room => [room, {}]))
 let typing = true
@@ -38,9 +24,7 @@ class Writer {
     const text = doc.getText('text')
     const sent = [] // the clock at the end of each data frame that waits for its word
     let acknowledged = 0; let frames = 0; let timer = null
-    const url = urls[this.number % urls.length]
-    const socket = new WebSocket(HOCUSPOCUS ? url : `${url}/${this.room}?status=1`, { perMessageDeflate: false, headers })
-    socket.binaryType = 'nodebuffer'
+    const socket = wire.socket(urls[this.number % urls.length], { room: this.room, query: '?status=1', headers })
     const told = until => {
       for (; sent.length && sent[0].frame <= until; acknowledged = sent.shift().clock);
       if (acknowledged) safe[this.room][doc.clientID] = acknowledged
@@ -49,31 +33,21 @@ class Writer {
       if (!typing) return
       doc.once('update', update => {
         sent.push({ frame: ++frames, clock: text.length })
-        socket.send(sync(this.room, 2, update))
+        socket.send(wire.sync(this.room, 2, update))
       })
       text.insert(text.length, 'x')
     }
-    const ask = () => socket.send(sync(this.room, 0, new Uint8Array([0])))
-    socket.on('open', () => {
-      if (!HOCUSPOCUS) return ask()
-      socket.send(frame(this.room, AUTH, encoder => {
-        encoding.writeVarUint(encoder, 0)
-        encoding.writeVarString(encoder, 'token')
-        encoding.writeVarString(encoder, '4.7.0')
-      }))
-    })
+    socket.on('open', () => socket.send(wire.hello(this.room)))
     socket.on('message', data => {
-      const decoder = decoding.createDecoder(data)
-      if (HOCUSPOCUS) decoding.readVarString(decoder)
-      const kind = decoding.readVarUint(decoder)
-      if (kind === AUTH) ask()
+      const [kind, decoder] = wire.read(data)
+      if (kind === AUTH) socket.send(wire.sync(this.room, 0, NOTHING_KNOWN))
       // Ours: how many data frames of this socket are safe. Hocuspocus: one more is taken, one after the other.
-      if (kind === SAVED) told(HOCUSPOCUS ? sent[0]?.frame : decoding.readVarUint(decoder))
-      if (kind !== SYNC && kind !== 4) return
+      if (kind === SAVED) told(wire.isHocuspocus ? sent[0]?.frame : decoding.readVarUint(decoder))
+      if (kind !== SYNC) return
       const step = decoding.readVarUint(decoder)
       if (step === 0) {
-        if (!HOCUSPOCUS) frames++ // ours counts this answer
-        socket.send(sync(this.room, 1, new Uint8Array([0, 0])))
+        if (!wire.isHocuspocus) frames++ // ours counts this answer
+        socket.send(wire.sync(this.room, 1, NOTHING_NEW))
       }
       if (step === 1) timer ??= setInterval(type, 1000 / HZ)
     })
