@@ -4,6 +4,7 @@ The first core is the server's. The load, PostgreSQL and Valkey have the others.
 server's core awake: a core that falls asleep between frames charges its waking up to whoever is measured.
 """
 
+import logging
 import os
 import signal
 import subprocess
@@ -210,6 +211,7 @@ class Backing:
         migrate = [sys.executable, "manage.py", "migrate", "--database", "owner", "-v", "0"]
         subprocess.run(migrate, cwd=ROOT, check=True)
         django.setup()
+        logging.getLogger().setLevel(logging.WARNING)  # of this process alone: thousands of documents are made here
         make_bucket(self.plan.origins())
 
     def _start(self, name: str) -> subprocess.Popen[bytes]:
