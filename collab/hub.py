@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Collection, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -321,12 +322,15 @@ class Hub:
 
     async def _take_compacted(self, document_id: UUID) -> None:
         """Rows that we never saw may have gone into a snapshot made elsewhere: take what of it we lack."""
-        stored = await self._journal.load(document_id)
-        document = self._documents.get(document_id)
-        if document is not None:
-            for update in stored.all:
-                document.take_committed(update)
-            document.rows_since_compaction = stored.rows
+        while document_id in self._documents:
+            with suppress(*AWAY):
+                stored = await self._journal.load(document_id)
+                if document := self._documents.get(document_id):
+                    for update in stored.all:
+                        document.take_committed(update)
+                    document.rows_since_compaction = stored.rows
+                return
+            await asyncio.sleep(LOOK_S)
 
     # --- who may stay
 

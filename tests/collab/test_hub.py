@@ -12,16 +12,19 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from backend.core import tenancy
+from backend.core import storage, tenancy
+from backend.embedded.plan import free_port
 from backend.workspaces.models import Member
 from backend.workspaces.rights import Role
 from collab import bridge, rights
 from collab import hub as hubs
 from collab.errors import AccessLost, ShuttingDown, StaleEpoch, TooManyConnections
 from collab.hub import Hub
+from collab.journal import Append, Journal, Row
 from collab.ports import Grant, Scope
 from collab.protocol import Status, SyncUpdate
-from collab.room import build
+from collab.room import Room, build
+from collab.updates import read_update
 from tests.collab.table import Out, updates_of_one
 from tests.conftest import Stack, Studio
 from tests.waiting import until
@@ -72,6 +75,32 @@ async def test_an_idle_document_is_unloaded_and_compacted(hub: Hub, grant: Grant
     assert document.room is not None
     copy: pycrdt.Doc[Any] = build(document.room.snapshot())
     assert len(copy.get("elements", type=pycrdt.Map)) == 60
+
+
+async def test_what_another_packed_is_taken_once_s3_is_back(
+    hub: Hub, grant: Grant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that went into a snapshot before we looked: nothing else brings them, so nothing ends the asking."""
+    monkeypatch.setattr(settings, "COLLAB_SNAPSHOT_ROW_BYTES", 0)
+    document, _ = await hub.join(grant, Out(), wants_status=False)
+    monkeypatch.setattr(hubs, "LOOK_S", 60)
+    await asyncio.sleep(0.2)  # the last look for a while
+    other = Journal(settings.DATABASE_SYSTEM_URL, hub.heavy)
+    await other.open()
+    rows = [Row(grant.document_id, grant.workspace_id, None, update) for update in updates_of_one(5)]
+    other.append(Append(rows, 1, lambda _: None))
+    assert await other.drain(10)
+    assert await other.compact(grant.document_id, grant.workspace_id) == 5
+    await other.close()
+    monkeypatch.setattr(hubs, "LOOK_S", 0.05)
+    with monkeypatch.context() as away:
+        nowhere = storage._client(f"http://127.0.0.1:{free_port(taken=set())}", attempts=1)
+        away.setattr(storage, "_impatient", lambda: nowhere)
+        hub.spawn(hub._take_compacted(grant.document_id))
+        await asyncio.sleep(0.3)
+        assert document.room is not None
+        assert document.room.snapshot() == Room().snapshot()
+    await until(lambda: document.room is not None and document.room.holds(read_update(rows[-1].data)))
 
 
 async def test_a_long_journal_is_compacted_while_people_write(
