@@ -33,6 +33,7 @@ from collab.updates import Contents, read_update
 HELPERS = 2  # at most
 IDLE_S = 20.0
 TIMEOUT_S = 120.0
+LOOK_S = 1.0
 MANY = 5000  # updates: less than that are read before NumPy is loaded
 NICE = 5  # behind the event loop, where they share a core
 PACK, READ, CUT = 1, 2, 3
@@ -168,7 +169,8 @@ class _Helper:
         came: asyncio.Future[None] = loop.create_future()
         loop.add_reader(self._line, _set, came)
         try:
-            await came
+            while self.alive and not came.done():  # uvloop calls nobody where a socket has an error
+                await asyncio.wait({came}, timeout=LOOK_S)
         finally:
             loop.remove_reader(self._line)
 

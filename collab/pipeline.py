@@ -18,6 +18,7 @@ Call: TypeAlias = tuple[bytes, Sequence[bytes | None]]
 Found: TypeAlias = list[tuple[bytes | None, ...]]  # rows, in the same form
 Done: TypeAlias = "Callable[[Found | psycopg.Error], None]"
 
+LOOK_S = 0.5
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 
 
@@ -90,7 +91,16 @@ class Pipeline:
         self._prepared = False
         self._pg.enter_pipeline_mode()
         self._socket = self._pg.socket
-        asyncio.get_running_loop().add_reader(self._socket, self._advance)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._socket, self._advance)
+        self._looking = loop.call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """Nobody calls where the connection is reset: libuv polls such a socket no more, and uvloop says nothing."""
+        if self._done is not None:
+            self._advance()
+        if self._connection is not None:
+            self._looking = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def _advance(self) -> None:
         """Send what is left to send, and read what has come."""
@@ -136,6 +146,7 @@ class Pipeline:
 
     def _forget_socket(self) -> None:
         """Before it is closed, for its number may soon be another's."""
+        self._looking.cancel()
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._socket)
         loop.remove_writer(self._socket)
