@@ -11,7 +11,6 @@ Long still: clients, other processes and commits all change the one state of a d
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -21,9 +20,10 @@ from backend.core import metrics, trace
 from backend.core.errors import AppError
 from collab import peers
 from collab.audience import Audience
+from collab.entries import Entry, merged, rows_of
 from collab.errors import ProtocolError, RoomUnavailable, UpdateTooLarge
 from collab.heavy import HeavyFailed
-from collab.journal import AWAY, Append, Row
+from collab.journal import AWAY, Append
 from collab.owners import Owners
 from collab.parts import Parts
 from collab.presence import Presences
@@ -39,7 +39,7 @@ from collab.protocol import (
     write_bytes,
 )
 from collab.reconciler import Reconciler, Unconfirmed
-from collab.room import INLINE_BYTES, Diff, Room, merge
+from collab.room import INLINE_BYTES, Diff, Room
 from collab.seats import Seat
 from collab.slow import SlowClients
 from collab.updates import Contents, read_update
@@ -47,20 +47,6 @@ from collab.window import Window
 from collab.wire import Wire
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)  # made for each update: a frozen one takes four times as long
-class _Entry:
-    update: bytes
-    seat: Seat | None
-    person_id: UUID | None
-    ours: bool  # journal it and tell the others
-    contents: Contents | None  # of the update, where it was read
-    claims: tuple[int, ...] = ()  # Yjs client ids that are the person's from now on
-
-
-def _merged(entries: list[_Entry]) -> list[bytes]:
-    return merge([entry.update for entry in entries], [entry.contents for entry in entries])
 
 
 class LiveDocument:
@@ -88,7 +74,7 @@ class LiveDocument:
         self._wire, self._clock = wire, clock
         self._edits, self._moves = Window(self._flush_edits, window_s), Window(self._flush_presence, window_s)
         self._max_backlog_bytes, self._max_update_bytes = max_backlog_bytes, max_update_bytes
-        self._entries: list[_Entry] = []
+        self._entries: list[Entry] = []
         self._flush_no = 1  # the flush that gathers now
         self._committed_no = 0
         self._inflight: dict[int, tuple[Append, float]] = {}
@@ -195,7 +181,7 @@ class LiveDocument:
         if len(update) > INLINE_BYTES:
             return self._take_heavy(seat, update, returned=returned)
         contents = read_update(update)
-        if not returned and (unknown := self._unknown(contents)):
+        if not (returned or seat.made(contents)) and (unknown := self._unknown(contents)):
             return self._ask_and_take(seat, update, contents, unknown)
         self._take(seat, update, contents, returned=returned)
         return None
@@ -237,22 +223,25 @@ class LiveDocument:
             return
         if self.overloaded:
             raise RoomUnavailable
-        claims = () if returned else self._owners.claimed(contents, person_id)
+        is_known = returned or seat.made(contents)
+        claims = () if is_known else self._owners.claimed(contents, person_id)
         if claims and not self._owners.may_claim(claims):
             self._refuse_foreign(seat, contents)
             return
         if returned:
             seat.refused = None  # all that was refused is in it
         news = self._room.apply(update, contents)
-        self._owners.claim(claims, person_id)
+        if not is_known:
+            self._owners.claim(claims, person_id)
+            seat.clients.update(contents.structs)
         if news != EMPTY_UPDATE:
-            self._gather(_Entry(news, seat, person_id, True, contents if news is update else None, claims))
+            self._gather(Entry(news, seat, person_id, True, contents if news is update else None, claims))
         elif self._reconciler.has_unconfirmed and update != EMPTY_UPDATE:
             # What we know from another process may be lost with it; this client vouches for it: it is journalled again.
-            self._gather(_Entry(update, seat, person_id, True, contents))
+            self._gather(Entry(update, seat, person_id, True, contents))
         self._mark(seat)
 
-    def _gather(self, entry: _Entry) -> None:
+    def _gather(self, entry: Entry) -> None:
         if not self._entries:
             self._gathers_since = self._clock()
         self._entries.append(entry)
@@ -338,7 +327,7 @@ class LiveDocument:
             log.warning("collab.remote_update_refused", document_id=str(self.document_id), code=exc.code)
             return False
         if news != EMPTY_UPDATE:
-            self._gather(_Entry(news, None, person_id, ours, contents if news is update else None))
+            self._gather(Entry(news, None, person_id, ours, contents if news is update else None))
         return True
 
     def hello(self, *, joining: bool = False) -> None:
@@ -359,12 +348,12 @@ class LiveDocument:
         entries, self._entries, self._ours_wait = self._entries, [], False
         held = time.perf_counter()  # the loop's own clock ticks in milliseconds
         span = trace.begin("collab.flush", None, updates=len(entries), sockets=len(self.seats))
-        merged = self._fan_out(entries)
+        sent = self._fan_out(entries)
         metrics.COLLAB_FAN_OUT_LATENCY.observe(self._clock() - self._gathers_since)
         if ours := [entry for entry in entries if entry.ours]:
             append = self._persist(ours, span.traceparent)
             if not self._wire.is_alone(self.document_id):
-                self._publish(append, merged if merged and len(ours) == len(entries) else _merged(ours))
+                self._publish(append, sent if sent and len(ours) == len(entries) else merged(ours))
         span.end()
         metrics.COLLAB_FLUSH_DURATION.observe(time.perf_counter() - held)
 
@@ -374,13 +363,13 @@ class LiveDocument:
             about = self.presences.about(changed).entries
             self._wire.publish(self.document_id, peers.Presences(self._wire.writer, about))
 
-    def _fan_out(self, entries: list[_Entry]) -> list[bytes]:
+    def _fan_out(self, entries: list[Entry]) -> list[bytes]:
         """What the clients were sent: nothing, where nobody is but the sender."""
-        senders = {entry.seat for entry in entries}
+        senders = {entry.seat for entry in entries} if len(entries) > 1 else {entries[0].seat}
         lone = senders.pop() if len(senders) == 1 else None
         if not self.seats or self.seats == {lone}:
             return []
-        updates = _merged(entries)
+        updates = merged(entries)
         without = [lone] if lone else []
         for number, update in enumerate(updates):
             self._set_full_aside(unsent=updates[number:])
@@ -393,16 +382,8 @@ class LiveDocument:
             missed = [*unsent, *(entry.update for entry in self._entries)]
             self._slow.add(seat, self._room, missed, self._clock())
 
-    def _persist(self, entries: list[_Entry], traceparent: str) -> Append:
-        by_person: dict[UUID | None, list[_Entry]] = {}
-        for entry in entries:
-            by_person.setdefault(entry.person_id, []).append(entry)
-        rows = []
-        for person_id, some in by_person.items():
-            claims = tuple(client for entry in some for client in entry.claims)
-            for update in _merged(some):
-                rows.append(Row(self.document_id, self.workspace_id, person_id, update, claims))
-                claims = ()
+    def _persist(self, entries: list[Entry], traceparent: str) -> Append:
+        rows = rows_of(entries, self.document_id, self.workspace_id)
         number, self._flush_no = self._flush_no, self._flush_no + 1
         append = Append(rows, self._wire.next_seq(), lambda saved: self._committed(number, saved), traceparent)
         self._inflight[number] = (append, self._gathers_since)
@@ -485,7 +466,7 @@ class LiveDocument:
         if self.presences.changed:
             self._moves.wake()
         for waiting in self._reconciler.take_overdue(now):
-            self._gather(_Entry(waiting.update, None, waiting.person_id, True, None))
+            self._gather(Entry(waiting.update, None, waiting.person_id, True, None))
         if self.room is not None:
             self._slow.see_to(self.room, now)
             self._reconciler.tick(self.room, now)

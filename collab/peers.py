@@ -19,7 +19,7 @@ message = varUint kind, body
 import asyncio
 import json
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
@@ -117,7 +117,7 @@ def decode(data: bytes) -> PeerMessage:
     kind, at = read_uint(data, 0)
     if len(data) < at + 16:
         raise ProtocolError("A message between processes is cut off.")
-    who, at = UUID(bytes=data[at : at + 16]), at + 16
+    who, at = _uuid(data[at : at + 16]), at + 16
     if kind == 3:
         return Presences(who, read_presences(read_bytes(data, at)[0]))
     if kind == 5:
@@ -133,10 +133,16 @@ def decode(data: bytes) -> PeerMessage:
     if kind != 1 or len(data) < at + 17:
         raise ProtocolError("A message between processes is of no kind that we know.")
     committed, at = read_uint(data, at)
-    person_id = UUID(bytes=data[at : at + 16])
+    person_id = _uuid(data[at : at + 16])
     update, at = read_bytes(data, at + 16)
     traceparent = read_bytes(data, at)[0].decode(errors="replace") or None
     return Flush(who, number, bool(committed), person_id if person_id != NOBODY else None, update, traceparent)
+
+
+@lru_cache(4096)
+def _uuid(value: bytes) -> UUID:
+    """The same few again and again: to make one costs as much as to read all the rest of a message."""
+    return UUID(bytes=value)
 
 
 class Listener(Protocol):

@@ -19,6 +19,7 @@ from collab.ports import Grant
 from collab.presence import User
 from collab.protocol import STEP_2, SYNC, UPDATE, Denied, Status, encode, write_uint
 from collab.room import INLINE_BYTES
+from collab.updates import Contents
 
 Reason = Literal["read-only", "foreign-client"]
 
@@ -50,6 +51,7 @@ class Seat:
     wants_status: bool = False
     hears_stateless: bool = False
     read_no: int = 0  # of the reading that the grant is from: an older one may end later
+    clients: set[int] = field(default_factory=set)  # Yjs client ids that are known to be this person's
     refused: Reason | None = None  # why a data frame was, that was not returned since
     _received: int = 0  # data frames
     _saved: int = 0
@@ -58,6 +60,10 @@ class Seat:
     @property
     def user(self) -> User:
         return User(ids.show("per", self.grant.person_id), self.grant.name, self.grant.colour)
+
+    def made(self, contents: Contents) -> bool:
+        """Whether all structs of it are under client ids that are known to be this person's."""
+        return self.clients.issuperset(contents.structs)
 
     def bring(self, updates: Sequence[Bytes]) -> None:
         """Answer a step 1: a stock client is in sync when the step 2 comes, so that goes last."""

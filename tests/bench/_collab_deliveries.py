@@ -25,6 +25,7 @@ from tests.contract.packages import NODE
 HZ = 5
 US = "Atelier"
 MEMORY, DURABLE, BUN = "Hocuspocus", "Hocuspocus, durable", "Hocuspocus on Bun"
+FLOOR = "Bun's publish"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ SHAPES = (
     Shape(1, 200, 100, 0.5, 0.75),
     Shape(200, 2, 2, 1.0),
 )
+QUICK_SHAPES, QUICK_PEERS = ("1x50x50", "200x2x2"), (MEMORY, DURABLE, FLOOR)
 OF_DURABLE = 0.5
 LATE_MS = 20.0
 ACK_MS = 40.0
@@ -131,9 +133,10 @@ Measured = Mapping[tuple[str, str], Sequence[Run]]  # by server and shape, in th
 
 def deliveries(backing: Backing, core: int, *, quick: bool) -> list[Row]:
     """SHAPES (by spaces) and ONLY (by "; "), from the environment, name some shapes and peers."""
-    wanted = os.environ.get("SHAPES", "").split()
+    wanted = os.environ.get("SHAPES", "").split() or (QUICK_SHAPES if quick else ())
     shapes = [shape for shape in SHAPES if not wanted or str(shape).replace("×", "x") in wanted]
-    names = os.environ["ONLY"].split("; ") if os.environ.get("ONLY") else list(SERVERS)
+    only = os.environ.get("ONLY")
+    names = only.split("; ") if only else QUICK_PEERS if quick else list(SERVERS)
     measured = _measured(backing, core, shapes, names, rounds=1 if quick else 3, quick=quick)
     return [row for shape in shapes for row in _report(shape, measured)]
 

@@ -158,14 +158,14 @@ def neighbours(backing: Backing, core: int, *, quick: bool) -> list[Row]:
         for _ in range(1 if quick else 3):
             (name,), headers = signed_documents(1)
             fill(backing, name, what.updates)
-            still.append(drive(server, NEIGHBOURS, quick=False).said["p99_ms"])
+            still.append(drive(server, NEIGHBOURS, quick=quick).said["p99_ms"])
 
             def work(name: str = name, headers: dict[str, str] = headers) -> None:
                 took = opened(server, [name], headers, what.chars)
                 took += opened(server, [name] * 3, headers, vector=[(1000, 5)])
                 print(f"  neighbours: opened and diffed in {took} ms", file=sys.stderr)
 
-            run = drive(server, NEIGHBOURS, quick=False, meanwhile=work)
+            run = drive(server, NEIGHBOURS, quick=quick, meanwhile=work)
             moving.append(run.said["p99_ms"])
             lost += run.lost
             print(f"  neighbours: p99 {still[-1]} → {moving[-1]} ms", file=sys.stderr)

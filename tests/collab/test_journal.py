@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -256,7 +257,8 @@ async def test_what_postgresql_refuses_is_told(journals: list[Journal], document
     journals[0].append(
         Append([Row(document_id, ids.new_id(), None, good[0])], 1, lambda saved: done.update(good=saved))
     )
-    bad = Row(document_id, None, None, good[0])  # type: ignore[arg-type]  # what the table refuses
+    nowhere = SimpleNamespace(bytes=None)  # what the table refuses
+    bad = Row(document_id, nowhere, None, good[0])  # type: ignore[arg-type]  # as said
     journals[0].append(Append([bad], 2, lambda saved: done.update(bad=saved)))
     assert await journals[0].drain(10)
     assert done == {"good": True, "bad": False}
