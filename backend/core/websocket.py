@@ -169,6 +169,8 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """The server ends: ask the client to come back."""
+        if self.transport.is_closing():
+            return  # uvloop would raise where it is closed already
         if self.handshake_complete and not self.close_sent:
             self.queue.put_nowait({"type": "websocket.disconnect", "code": RESTART})
             retry_ms = random.randrange(RETRY_MS)  # noqa: S311 - nothing secret

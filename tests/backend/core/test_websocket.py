@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -269,3 +270,21 @@ async def test_an_aborted_socket_is_gone_at_once() -> None:
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await connection.frame()
         await until(lambda: echo.ends)
+
+
+def test_one_that_is_gone_does_not_keep_the_others_from_being_told() -> None:
+    """The server ends, and has them leave one after another. uvloop raises where a closed connection is written to."""
+
+    async def end() -> None:
+        echo = Echo()
+        async with served(echo) as port, connected(port) as gone, connected(port) as other, asyncio.timeout(10):
+            for connection in (gone, other):
+                connection.writer.write(masked(BINARY, b"x"))
+                await connection.messages(1)
+            echo.sockets[0].abort()
+            await until(lambda: echo.ends)
+            for socket in echo.sockets:
+                socket.shutdown()
+            assert await other.close_code() == 1012
+
+    uvloop.run(end())
