@@ -20,7 +20,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backend.core import ids, metrics, trace
-from collab import binary, snapshots
+from collab import binary
 from collab.binary import BYTEA_OID, INT8_OID, UUID_OID
 from collab.heavy import Heavy
 from collab.pipeline import Call, Found, Pipeline
@@ -337,8 +337,8 @@ class Journal:
         try:
             async with self._pool.connection() as connection:
                 async with at_one_moment(connection):
-                    gone, is_large = await self._compact(connection, document_id, workspace_id)
-                if is_large:
+                    gone, in_s3 = await self._compact(connection, document_id, workspace_id)
+                if in_s3:
                     await _tidy(connection, document_id, workspace_id)
         except psycopg.errors.SerializationFailure:  # it began as another ended
             return 0
@@ -349,7 +349,7 @@ class Journal:
     async def _compact(
         self, connection: psycopg.AsyncConnection[TupleRow], document_id: UUID, workspace_id: UUID
     ) -> tuple[int, bool]:
-        """How many rows are gone, and whether the snapshot that is there now, or was, may lie in S3."""
+        """How many rows are gone, and whether the snapshot that is there now, or was, lies in S3."""
         if not await _alone(connection, document_id):
             return 0, False
         stored = await read(connection, document_id)
@@ -359,9 +359,8 @@ class Journal:
         left = stored.row_ids(packing.left)
         if len(left) == stored.rows:
             return 0, False
-        await replace(connection, document_id, workspace_id, packing.packed, left, writer=self.writer)
-        sizes = (len(packed.update) for packed in (stored.base, packing.packed) if packed)
-        return stored.rows - len(left), any(map(snapshots.is_large, sizes))
+        in_s3 = await replace(connection, document_id, workspace_id, packing.packed, left, writer=self.writer)
+        return stored.rows - len(left), in_s3 or stored.in_s3
 
 
 async def _alone(connection: psycopg.AsyncConnection[TupleRow], document_id: UUID) -> bool:

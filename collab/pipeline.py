@@ -87,16 +87,16 @@ class Pipeline:
         return self._connection.pgconn
 
     async def _connect(self) -> None:
-        self._connection = await psycopg.AsyncConnection.connect(self._url, **self._options)
+        connection = await psycopg.AsyncConnection.connect(self._url, **self._options)
+        connection.pgconn.enter_pipeline_mode()
+        self._connection, self._socket = connection, connection.pgconn.socket
         self._prepared = False
-        self._pg.enter_pipeline_mode()
-        self._socket = self._pg.socket
         loop = asyncio.get_running_loop()
         loop.add_reader(self._socket, self._advance)
         self._looking = loop.call_later(LOOK_S, self._look)
 
     def _look(self) -> None:
-        """Nobody calls where the connection is reset: libuv polls such a socket no more, and uvloop says nothing."""
+        """A reset may go unheard: libuv then polls the socket no more, uvloop calls once, and libpq reads what came."""
         if self._done is not None:
             self._advance()
         if self._connection is not None:

@@ -6,7 +6,6 @@ and finds no object there reads the row again. What nobody came to name goes the
 
 import mmap
 import time
-from itertools import pairwise
 from uuid import UUID
 
 import structlog
@@ -51,15 +50,15 @@ def tidy(workspace_id: UUID, document_id: UUID, current: UUID | None) -> None:
     folder = _folder(workspace_id, document_id)
     try:
         found = sorted(UUID(name.removeprefix(folder)) for name in storage.keys_under(folder))
-        made_before = time.time() - settings.COLLAB_SNAPSHOT_KEEP_S
-        gone = [
-            key(workspace_id, document_id, one)
-            for one, next_one in pairwise(found)
-            if one != current and ids.made_at(next_one) <= made_before
-        ]
-        if current is None and found and ids.made_at(found[-1]) <= made_before:
-            gone.append(key(workspace_id, document_id, found[-1]))
-        storage.delete(*gone)
+        replaced_by = [*found[1:], ids.new_id()]  # the last, if it is not the current one, by a row: just now
+        replaced_before = time.time() - settings.COLLAB_SNAPSHOT_KEEP_S
+        storage.delete(
+            *(
+                key(workspace_id, document_id, one)
+                for one, next_one in zip(found, replaced_by, strict=True)
+                if one != current and ids.made_at(next_one) <= replaced_before
+            )
+        )
     except StorageUnavailable:
         log.warning("collab.snapshots_not_tidied", document_id=str(document_id))
 

@@ -69,6 +69,7 @@ class Stored:
     base: Packed | None
     pages: list[Parts]
     ids: bytes  # of the rows, u64 each, big endian
+    in_s3: bool = False  # the packed one
 
     @property
     def rows(self) -> int:
@@ -132,8 +133,9 @@ async def replace(
     left: Sequence[int],
     *,
     writer: UUID,
-) -> None:
-    """Put a snapshot in the place of all rows that the transaction sees, but for those `left`, by their ids."""
+) -> bool:
+    """Put a snapshot in the place of all rows that the transaction sees, but for those `left`, by their ids. Whether
+    it lies in S3."""
     object_id, size = None, len(packed.update)
     if snapshots.is_large(size):
         object_id = await _in_thread(partial(snapshots.store, workspace_id, document_id, packed.update))
@@ -141,6 +143,7 @@ async def replace(
     values = [document_id.bytes, workspace_id.bytes, where[0], packed.index(), writer.bytes, *where[1:]]
     await _in_thread(partial(_execute, connection.pgconn, _SNAPSHOT, values))
     await connection.execute(_DELETE, [document_id, list(left)])
+    return object_id is not None
 
 
 async def tidy(connection: psycopg.AsyncConnection[TupleRow], document_id: UUID, workspace_id: UUID) -> None:
@@ -191,13 +194,15 @@ async def _large(connection: psycopg.AsyncConnection[TupleRow], document_id: UUI
         data, lengths, ids = page or (b"", b"", b"")
         pages.append(Parts(data, lengths))
         row_ids.append(ids)
-    return _stored(update, contents, pages, b"".join(row_ids))
+    return _stored(update, contents, pages, b"".join(row_ids), in_s3=object_id is not None)
 
 
-def _stored(update: Bytes | None, contents: bytes | None, pages: list[Parts], row_ids: bytes) -> Stored:
+def _stored(
+    update: Bytes | None, contents: bytes | None, pages: list[Parts], row_ids: bytes, *, in_s3: bool = False
+) -> Stored:
     if update is not None and contents is None:  # from before there were contents: read like a row
         return Stored(None, [Parts.one(update), *pages], bytes(8) + row_ids)
-    return Stored(Packed.with_index(update, contents or b"") if update is not None else None, pages, row_ids)
+    return Stored(Packed.with_index(update, contents or b"") if update is not None else None, pages, row_ids, in_s3)
 
 
 def _execute(pgconn: pq.abc.PGconn, statement: bytes, values: Sequence[Bytes]) -> None:
