@@ -27,7 +27,7 @@ def kills(backing: Backing, core: int, *, quick: bool) -> list[Row]:
     with psycopg.connect(backing.plan.database_url("system")) as connection:
         for name in PROMISES:
             assert connection.execute(f"SHOW {name}").fetchone() == ("on",), name
-    count = 6 if quick else 50
+    count = 3 if quick else 50
     names, headers = signed_documents(DOCUMENTS)
     port = free_port(taken=set())
     victims = [("server", "postgres", "valkey")[number % 3] for number in range(count)]
@@ -38,7 +38,7 @@ def kills(backing: Backing, core: int, *, quick: bool) -> list[Row]:
             "Hocuspocus with a store", "hocuspocus", lambda at, _: _stored(at, store), port=free_port(taken={port})
         )
         theirs, their_loss = _play(
-            lambda: start(Path(folder), core), names, {}, ["server"] * (2 if quick else 8), THEIRS_S
+            lambda: start(Path(folder), core), names, {}, ["server"] * (1 if quick else 8), THEIRS_S
         )
     beside = (
         f"{acknowledged:,} acknowledged; Hocuspocus with a store lost {their_loss:,} of {theirs:,} "
