@@ -15,7 +15,7 @@ NOWHERE := ATELIER_VAR=$(CURDIR)/var ATELIER_SECRET_KEY=none TRITON_URL=127.0.0.
 QUIET_THREADS := OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-smoke install-test status doctor test test-python test-backend test-others test-studio lint lint-style lint-types lint-imports \
+.PHONY: help run install install-smoke install-test status doctor test test-python test-backend test-others test-studio lint lint-style lint-types lint-imports train \
   lint-studio lint-django bench smoke snapshot clean
 
 help: ## Show the commands
@@ -89,6 +89,10 @@ bench: install-test ## Measure: NAME=… for one (without: their names), QUICK=1
 
 smoke: install-smoke ## Drive the whole story on a scratch stack (or on ATELIER_URL) in under a minute
 	@$(QUIET_THREADS) $(PYTHON) -m tests.smoke
+
+train: install ## Train the network of a task anew: NAME=denoise, PHOTOGRAPHS=folder (without: fetched from Debian)
+	@test -n "$(PHOTOGRAPHS)" || $(PYTHON) -m inference.training.photographs var/photographs
+	@$(PYTHON) -m inference.training.$(NAME) --photographs $(or $(PHOTOGRAPHS),var/photographs) --to var/$(NAME).safetensors
 
 snapshot: ## Write what is generated and committed: openapi.json and the SDK's types
 	$(NOWHERE) $(PYTHON) manage.py openapi > frontend-api/openapi.json.part

@@ -36,6 +36,8 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     worker_prefetch_multiplier=1,
+    worker_pool="threads",
+    worker_concurrency=settings.JOBS_AT_ONCE + 4,  # that many for all else
     broker_connection_retry_on_startup=True,
     broker_connection_timeout=2,
     broker_transport="backend.core.broker:Transport",

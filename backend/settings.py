@@ -37,6 +37,9 @@ DATABASE_OWNER_URL = _needed("DATABASE_OWNER_URL")
 DATABASE_SYSTEM_URL = _needed("DATABASE_SYSTEM_URL")
 VALKEY_URL = _needed("VALKEY_URL")
 TRITON_URL = _needed("TRITON_URL")
+# Of one worker: as many tiles as instances compute, and one that waits, so that none idles between two. What waits can
+# still be taken back.
+TRITON_IN_FLIGHT = env.int("TRITON_IN_FLIGHT", 3)
 S3_ENDPOINT_URL = _needed("S3_ENDPOINT_URL")
 S3_PUBLIC_URL = env.str("S3_PUBLIC_URL", S3_ENDPOINT_URL)
 S3_ACCESS_KEY = _needed("S3_ACCESS_KEY")
@@ -80,6 +83,11 @@ COLLAB_BACKLOG_BYTES = env.int("COLLAB_BACKLOG_BYTES", 16 * 1024 * 1024)  # of o
 COLLAB_BACKLOG_S = env.float("COLLAB_BACKLOG_S", 120.0)
 JOB_LEASE_S = env.int("JOB_LEASE_S", 6)
 JOB_RUN_TIMEOUT_S = env.int("JOB_RUN_TIMEOUT_S", 300)
+# In one worker process. What the batch lane may not have is kept for jobs that somebody waits for.
+JOBS_AT_ONCE = env.int("JOBS_AT_ONCE", 12)
+JOBS_AT_ONCE_BATCH = env.int("JOBS_AT_ONCE_BATCH", 8)
+JOBS_AT_ONCE_PERSON = env.int("JOBS_AT_ONCE_PERSON", 3)  # of one in a lane
+MAX_BATCH_JOBS = env.int("MAX_BATCH_JOBS", 1000)
 MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", 256 * 1024 * 1024)  # of an input: results outgrow uploads
 
 # --- for operators

@@ -1,8 +1,8 @@
 """The one door to Triton: hides gRPC, its event loop, tiling, retries, deadlines and cancellation behind one call.
 
-A process has one loop thread and one channel, whatever the number of jobs: tiles of all jobs take turns for the few
-places in flight. A tile is a pure function, so trying one again is always safe. `run` is the crossing from sync to
-async: the caller's thread only waits, reports progress and asks whether to go on.
+A process has one loop thread and one channel, whatever the number of jobs: their tiles take turns for the few places
+in flight, in the order of their ranks. A tile is a pure function, so trying one again is always safe. `run` is the
+crossing from sync to async: the caller's thread only waits, reports progress and asks whether to go on.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from backend.core import metrics, trace
 from inference import mending, tiles
 from inference.contracts import TASKS, task_named
 from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout, InvalidPicture, TritonUnavailable
+from inference.gate import Gate, InOrder, Turn
 from inference.mending import Mask
 from inference.models import MODELS, Model
 from inference.tiles import Picture
@@ -37,14 +38,13 @@ log = structlog.get_logger()
 _opening = threading.Lock()
 T = TypeVar("T")
 
-# One tile computes, one waits: the model never idles between two, and what waits can still be taken back.
-_IN_FLIGHT = 2
 _POLL_S = 0.05  # how often the caller is asked whether the job is cancelled
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 _TOO_LITTLE_S = 0.05  # of time, to hear whether Triton is back
 # A model's process that died, or a server on its way down. A model that breaks each time must not be asked for ever.
 _PERHAPS_BROKEN = ("INTERNAL", "UNKNOWN", "CANCELLED")
 _TRIES_WHEN_BROKEN = 5  # two of them go by until a dead model is noticed and Triton is started anew
+_IN_ORDER = InOrder()
 
 _CHANNEL = [
     ("grpc.max_send_message_length", -1),
@@ -88,6 +88,15 @@ class _Answer:
     dtype: str
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is, in tiles, and the seconds of compute that they took."""
+
+    done: int
+    total: int
+    compute_s: float
+
+
 @dataclass(slots=True)
 class _Run:
     """One picture on its way through the model."""
@@ -96,7 +105,9 @@ class _Run:
     picture: Picture
     traceparent: str
     deadline: float  # time.monotonic()
-    progress: "queue.SimpleQueue[tuple[int, int] | None]" = field(default_factory=queue.SimpleQueue)
+    turn: Turn
+    arguments: dict[str, float]
+    progress: "queue.SimpleQueue[Progress | None]" = field(default_factory=queue.SimpleQueue)
 
     def left_s(self) -> float:
         return self.deadline - time.monotonic()
@@ -107,20 +118,22 @@ def run(
     picture: Picture,
     parameters: BaseModel,
     *,
-    on_progress: Callable[[int, int], None],
+    on_progress: Callable[[Progress], None],
     cancelled: Callable[[], bool],
     timeout_s: float,
+    turn: Turn,
 ) -> Result:
     """Run `task` on (H, W, 3) uint8 RGB. Blocks; both callbacks are called in the caller's thread.
 
-    `on_progress(done, total)` counts tiles; `cancelled()` is asked twenty times a second, so it must be cheap. A Triton
-    that is away is waited for until `timeout_s` is over.
+    `on_progress` hears of the tiles that are done; `cancelled()` is asked twenty times a second, so it must be cheap.
+    A Triton that is away is waited for until `timeout_s` is over. Of all runs of this process `turn` says whose tile
+    goes next.
 
     Raises: UnknownTask, InvalidPicture, PictureTooLarge, InferenceCancelled, TritonUnavailable, InferenceFailed,
     InferenceTimeout.
     """
     return _process_client(os.getpid()).run(
-        task, picture, parameters, on_progress=on_progress, cancelled=cancelled, timeout_s=timeout_s
+        task, picture, parameters, on_progress=on_progress, cancelled=cancelled, timeout_s=timeout_s, turn=turn
     )
 
 
@@ -142,13 +155,13 @@ def _process_client(pid: int) -> "Client":
 @cache
 def _client_of(_pid: int) -> "Client":
     # By process: a channel and a loop thread do not survive a fork.
-    return Client(settings.TRITON_URL)
+    return Client(settings.TRITON_URL, in_flight=settings.TRITON_IN_FLIGHT)
 
 
 class Client:
     """A channel to one Triton and the thread that its loop runs in."""
 
-    def __init__(self, url: str, *, in_flight: int = _IN_FLIGHT) -> None:
+    def __init__(self, url: str, *, in_flight: int) -> None:
         self._url = url
         self._in_flight = in_flight
         self._loop = asyncio.new_event_loop()
@@ -156,7 +169,7 @@ class Client:
         self._submit(self._open()).result()
 
     async def _open(self) -> None:
-        self._places = asyncio.Semaphore(self._in_flight)
+        self._gate = Gate(self._in_flight)
         self._stub = triton.InferenceServerClient(self._url, channel_args=_CHANNEL)
 
     def close(self) -> None:
@@ -170,20 +183,24 @@ class Client:
         picture: Picture,
         parameters: BaseModel,
         *,
-        on_progress: Callable[[int, int], None],
+        on_progress: Callable[[Progress], None],
         cancelled: Callable[[], bool],
         timeout_s: float,
+        turn: Turn = _IN_ORDER,
     ) -> Result:
         """As the module's `run`."""
         contract = task_named(task)
         _check_picture(picture)
         contract.check_size(width=picture.shape[1], height=picture.shape[0])
-        work = _Run(MODELS[contract.model], picture, trace.current(), time.monotonic() + timeout_s)
+        deadline = time.monotonic() + timeout_s
+        arguments = contract.arguments(parameters, picture)
+        work = _Run(MODELS[contract.model], picture, trace.current(), deadline, turn, arguments)
         future = self._submit(self._picture(work))
         future.add_done_callback(lambda _: work.progress.put(None))
         try:
             while not future.done():
                 if cancelled():
+                    _report(work, on_progress, wait_s=0.001)  # what was used until now
                     raise InferenceCancelled
                 _report(work, on_progress, wait_s=_POLL_S)
             _report(work, on_progress, wait_s=0.001)
@@ -232,7 +249,8 @@ class Client:
     async def _picture(self, work: _Run) -> tuple[Result, Mask]:
         model, picture = work.model, work.picture
         height, width = picture.shape[:2]
-        plan = tiles.plan(width=width, height=height, tile_px=model.tile_px, halo_px=model.halo_px)
+        plan = model.plan(width=width, height=height)
+        whole_px = sum(tile.pixels for tile in plan)
         canvas = np.empty((height * model.scale, width * model.scale, 3), np.uint8)
         doubt = np.zeros((height, width), np.uint8)
         waiting, answers = iter(plan), list[_Answer]()
@@ -240,15 +258,16 @@ class Client:
         async def take_turns() -> None:
             # A runner for each place in flight, so that a picture of a thousand tiles is never cut all at once.
             for tile in waiting:
-                await self._place(work)
                 try:
-                    answer = await self._tile(work, tile)
-                finally:
-                    self._places.release()
+                    async with self._gate.place(work.turn, timeout_s=work.left_s()):
+                        work.turn.took(tile.pixels / whole_px)
+                        answer = await self._tile(work, tile)
+                except TimeoutError as exc:
+                    raise InferenceTimeout("Other runs kept the model busy until the time was over.") from exc
                 tiles.place(canvas, tile, answer.picture, scale=model.scale)
                 tiles.place(doubt, tile, answer.doubt, scale=1)
                 answers.append(answer)
-                work.progress.put((len(answers), len(plan)))
+                work.progress.put(Progress(len(answers), len(plan), sum(one.compute_s for one in answers)))
 
         try:
             async with asyncio.TaskGroup() as runners:
@@ -270,13 +289,6 @@ class Client:
             tiles=len(plan),
         )
         return result, doubt
-
-    async def _place(self, work: _Run) -> None:
-        try:
-            async with asyncio.timeout(work.left_s()):
-                await self._places.acquire()
-        except TimeoutError as exc:
-            raise InferenceTimeout("Other runs kept the model busy until the time was over.") from exc
 
     async def _tile(self, work: _Run, tile: tiles.Tile) -> _Answer:
         """Ask until there is an answer, the time is up, or asking again can't help."""
@@ -311,7 +323,7 @@ class Client:
                     work.model.name,
                     inputs,
                     model_version=str(work.model.version),
-                    parameters={"traceparent": traceparent},
+                    parameters={"traceparent": traceparent, "arguments": json.dumps(work.arguments)},
                     client_timeout=max(work.left_s(), 0.001),
                 )
             outcome = "ok"
@@ -341,7 +353,7 @@ def _check_picture(picture: Picture) -> None:
         raise InvalidPicture(f"A task takes (height, width, 3) uint8, not {picture.shape} {picture.dtype}.")
 
 
-def _report(work: _Run, on_progress: Callable[[int, int], None], *, wait_s: float) -> None:
+def _report(work: _Run, on_progress: Callable[[Progress], None], *, wait_s: float) -> None:
     """Hand on what has come; wait up to `wait_s` for something to come, the end included."""
     last = None
     with suppress(queue.Empty):
@@ -349,4 +361,4 @@ def _report(work: _Run, on_progress: Callable[[int, int], None], *, wait_s: floa
         while True:
             last = work.progress.get_nowait() or last
     if last:
-        on_progress(*last)
+        on_progress(last)

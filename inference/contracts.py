@@ -7,14 +7,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inference import tiles
+from inference import noise
 from inference.errors import PictureTooLarge, UnknownTask
-from inference.models import MODELS, SPAN_X2
+from inference.models import FFDNET, SPAN_X2, Model
+from inference.tiles import Picture
 
-# Seconds a pixel, halo included: two AVX2 cores, float32 (measured 5.4 to 7). It orders and prices jobs before any has
-# run; what a job did cost comes from `Result.compute_s`.
-_ENHANCE_S_PER_PIXEL = 6.0e-6
-_ENHANCE_S_FIXED = 0.05
+# Seconds a pixel, halo included: two AVX2 cores, float32 (measured 5.4 to 7 for SPAN, whose work is twice FFDNet's).
+# They order and price jobs before any has run; what a job did cost comes from `Result.compute_s`.
+_SPAN_S_PER_PIXEL = 6.0e-6
+_FFDNET_S_PER_PIXEL = 3.0e-6
+_S_FIXED = 0.05
 
 
 class EnhanceParameters(BaseModel):
@@ -23,6 +25,20 @@ class EnhanceParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     scale: Literal[2] = Field(default=2, title="Scale", description="How many times wider and higher the result is.")
+
+
+class DenoiseParameters(BaseModel):
+    """How to take out noise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    strength: float | None = Field(
+        default=None,
+        ge=noise.MIN_SIGMA,
+        le=noise.MAX_SIGMA,
+        title="Strength",
+        description="The noise's standard deviation in steps of 255. Left out, it is measured in the picture.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,7 @@ class Task:
     max_pixels: int  # of the input: the result and its codec's buffers are in memory whole
     scale: Callable[[Any], int]
     cost_s: Callable[[int, int, Any], float]  # (width, height, parameters) -> seconds of compute, an estimate
+    arguments: Callable[[Any, Picture], dict[str, float]]  # what the network is told: by parameters and picture
 
     def check_size(self, *, width: int, height: int) -> None:
         """Raises: PictureTooLarge."""
@@ -57,10 +74,15 @@ def _enhance_scale(parameters: EnhanceParameters) -> int:
     return parameters.scale
 
 
-def _enhance_cost_s(width: int, height: int, _parameters: EnhanceParameters) -> float:
-    model = MODELS[SPAN_X2.name]
-    plan = tiles.plan(width=width, height=height, tile_px=model.tile_px, halo_px=model.halo_px)
-    return _ENHANCE_S_FIXED + _ENHANCE_S_PER_PIXEL * sum(tile.pixels for tile in plan)
+def _cost_of(model: Model, s_per_pixel: float) -> Callable[[int, int, Any], float]:
+    def cost_s(width: int, height: int, _parameters: Any) -> float:
+        return _S_FIXED + s_per_pixel * sum(tile.pixels for tile in model.plan(width=width, height=height))
+
+    return cost_s
+
+
+def _denoise_arguments(parameters: DenoiseParameters, picture: Picture) -> dict[str, float]:
+    return {"sigma": noise.estimate_sigma(picture) if parameters.strength is None else parameters.strength}
 
 
 ENHANCE = Task(
@@ -72,10 +94,24 @@ ENHANCE = Task(
     model=SPAN_X2.name,
     max_pixels=16_777_216,  # 4096 x 4096: two minutes on two cores, and 200 MB for the result
     scale=_enhance_scale,
-    cost_s=_enhance_cost_s,
+    cost_s=_cost_of(SPAN_X2, _SPAN_S_PER_PIXEL),
+    arguments=lambda parameters, picture: {},
 )
 
-TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (ENHANCE,)})
+DENOISE = Task(
+    name="denoise",
+    version="1",
+    title="Denoise",
+    description="Takes the grain out of a photograph that was made in too little light, and keeps its edges.",
+    parameters=DenoiseParameters,
+    model=FFDNET.name,
+    max_pixels=16_777_216,
+    scale=lambda parameters: 1,
+    cost_s=_cost_of(FFDNET, _FFDNET_S_PER_PIXEL),
+    arguments=_denoise_arguments,
+)
+
+TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (ENHANCE, DENOISE)})
 
 
 def task_named(name: str) -> Task:

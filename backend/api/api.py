@@ -3,6 +3,7 @@
 from backend.api import (
     assets,
     auth,
+    batches,
     invitations,
     jobs,
     people,
@@ -25,5 +26,5 @@ api = AtelierAPI(
     parser=JsonBody(),
 )
 problems.register(api)
-for room in (people, workspaces, invitations, tokens, sessions, projects, assets, jobs, suggestions):
+for room in (people, workspaces, invitations, tokens, sessions, projects, assets, jobs, batches, suggestions):
     api.add_router("", room.router)

@@ -1,17 +1,19 @@
 """AI jobs: what can be asked for, asking for it, following it, cancelling it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
+from pydantic import AfterValidator
 
 from backend.api import edits, stream
 from backend.api.auth import Request
 from backend.api.contract import raises
-from backend.api.lists import ByTime, CreatedQuery, Word, shown
+from backend.api.lists import ByTime, CreatedQuery, Moment, Word, shown
 from backend.api.schemas import (
     AssetId,
+    BatchId,
     Body,
     DocumentId,
     EditId,
@@ -23,6 +25,7 @@ from backend.api.schemas import (
 from backend.core import ids
 from backend.generations import queries, services
 from backend.generations.errors import InvalidParameters, NotYourJob, StepNotPossible, WrongDocument
+from backend.generations.scheduler import Lane
 from backend.generations.states import State
 from backend.projects.queries import access_project
 from backend.workspaces.rights import Act
@@ -33,8 +36,24 @@ router.add_router("", edits.router)
 router.add_router("", stream.router)
 
 
+def _task_names() -> list[str]:
+    return [task["name"] for task in queries.tasks()]
+
+
+def _to_come(at: datetime) -> datetime:
+    if at <= datetime.now(UTC):
+        raise ValueError("that time is over")
+    return at
+
+
+Later = Annotated[Moment, AfterValidator(_to_come)]
+TaskName = Annotated[
+    str, Field(max_length=100, examples=["enhance"], json_schema_extra=lambda said: said.update(enum=_task_names()))
+]
+
+
 class TaskOut(Schema):
-    name: str
+    name: TaskName
     version: str
     title: str
     description: str
@@ -49,16 +68,11 @@ class JobQuery(CreatedQuery):
     sort: ByTime = "-created_at"
     state: State | None = None
     task: Word | None = None
-
-
-def _task_names() -> list[str]:
-    return [task["name"] for task in queries.tasks()]
+    batch_id: BatchId | None = None
 
 
 class JobIn(Body):
-    task: Annotated[
-        str, Field(max_length=100, examples=["enhance"], json_schema_extra=lambda said: said.update(enum=_task_names()))
-    ]
+    task: TaskName
     input_asset_id: AssetId
     parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"scale": 2}])
     document_id: Annotated[
@@ -67,6 +81,15 @@ class JobIn(Body):
     element_id: Annotated[
         str | None,
         Field(max_length=200, pattern=r"^[\x21-\x7e]+$", description="The original's element on that board."),
+    ] = None
+    lane: Annotated[
+        Lane,
+        Field(description="What nobody waits for goes by the batch lane: it takes what the interactive one leaves."),
+    ] = Lane.INTERACTIVE
+    start_by: Annotated[Later | None, Field(description="A job that could not start until then expires.")] = None
+    run_timeout_s: Annotated[
+        int | None,
+        Field(ge=1, le=86_400, description="How long it may run; by default as long as it needs, within reason."),
     ] = None
 
 
@@ -83,8 +106,10 @@ class JobErrorOut(Schema):
 class JobOut(Schema):
     id: JobId
     project_id: ProjectId
+    batch_id: BatchId | None
     task: str
     parameters: dict[str, Any]
+    lane: Lane
     state: State
     progress: ProgressOut
     input_asset_id: AssetId | None
@@ -93,6 +118,8 @@ class JobOut(Schema):
     element_id: str | None
     edit_id: Annotated[EditId | None, Field(description="The edit that placed the result; undo it by this id.")]
     error: JobErrorOut | None
+    start_by: datetime | None
+    run_timeout_s: int | None
     estimate_s: Annotated[float, Field(description="Seconds of compute, estimated before it ran.")]
     compute_s: Annotated[float | None, Field(description="Seconds of compute that it took and is charged for.")]
     created_by: PersonId
@@ -124,6 +151,9 @@ def submit_job(
         parameters=payload.parameters,
         document_id=payload.document_id,
         element_id=payload.element_id,
+        lane=payload.lane,
+        start_by=payload.start_by,
+        run_timeout_s=payload.run_timeout_s,
         by=request.person_id,
     )
     response["Location"] = f"/api/v1/jobs/{ids.show('job', job.id)}"

@@ -7,7 +7,7 @@ def list_things(request: Request, project_id: ProjectId, query: Query[ThingQuery
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -98,6 +98,11 @@ def shown(found: Page[M], present: Callable[[M], dict[str, Any]]) -> HttpRespons
 
     What `present` makes is held against the schema by the tests: each answer in each of them.
     """
-    body = {"items": [present(row) for row in found.items], "next_cursor": found.next_cursor}
+    return shown_together(found, lambda rows: [present(row) for row in rows])
+
+
+def shown_together(found: Page[M], present: Callable[[Sequence[M]], list[dict[str, Any]]]) -> HttpResponse:
+    """The same, where all rows are read together that belong to those of the page."""
+    body = {"items": present(found.items), "next_cursor": found.next_cursor}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return HttpResponse(text, content_type="application/json; charset=utf-8")

@@ -34,6 +34,7 @@ from backend.api.schemas import ProjectId
 from backend.assets.queries import presented as presented_assets
 from backend.core import events, ids, metrics, valkey
 from backend.core.errors import AppError, InvalidInput, RateLimited
+from backend.generations.batches import presented_batches
 from backend.generations.queries import presented as presented_jobs
 from backend.projects.queries import access_project, presented_documents, presented_projects
 from backend.workspaces import signed_in
@@ -52,6 +53,7 @@ _ACCESS_CHANNEL = "collab:access"
 _SHOWN = {
     "ast": ("asset", presented_assets),
     "job": ("job", presented_jobs),
+    "bat": ("batch", presented_batches),
     "doc": ("document", presented_documents),
     "prj": ("project", presented_projects),
 }

@@ -22,6 +22,7 @@ PREFIXES = {
     "upl": "upload",
     "ast": "asset",
     "job": "job",
+    "bat": "batch",
     "edt": "edit",
     "evt": "event",
     "mbr": "membership",

@@ -185,7 +185,10 @@ TASK_DURATION = _histogram(
 )
 JOBS = _gauge("atelier_jobs", "AI jobs that are queued or running now.", "state")
 JOB_WAIT = _histogram(
-    "atelier_job_queue_wait_seconds", "How long jobs waited for their first claim.", "task", buckets=SLOW_S
+    "atelier_job_queue_wait_seconds",
+    "How long jobs waited for their first claim, by lane.",
+    *("task", "lane"),
+    buckets=SLOW_S,
 )
 JOB_DURATION = _histogram(
     "atelier_job_run_duration_seconds",

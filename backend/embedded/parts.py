@@ -130,7 +130,7 @@ PARTS: Sequence[Part] = (
     ),
     Part(
         "worker",
-        _ours("-m", "celery", "-A", "backend.celery", "worker", "-P", "threads", "-c", "4", "-l", "INFO",
+        _ours("-m", "celery", "-A", "backend.celery", "worker", "-l", "INFO",
               "--without-gossip", "--without-mingle", metrics="worker_metrics"),
         valkey.has_waiting_worker, needs=("prepare", "valkey"), port="worker_metrics", layer=1,
     ),

@@ -6,7 +6,7 @@ database's.
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,36 +17,39 @@ from django.db import DatabaseError, connections
 from psycopg_pool import PoolTimeout
 
 from backend.core import metrics, tenancy
-from backend.generations.scheduler import Share, Shares, Waiting, order
+from backend.generations.scheduler import Flow, Lane, Limits, Share, Shares, Waiting, order
 from backend.generations.states import MAX_LOSSES, State, Step, after
 
 log = structlog.get_logger()
 POLL_S, BEAT_S = 0.2, 1.0
 _CLAIM_LOCK = 0x61746C_0003  # "atl" 3: one claim at a time over all workers, for a few milliseconds
 
-# A loose index scan: one step of the index for each person who waits, however many jobs they queued.
+# A loose index scan: one step of the index for each person who waits in a lane, however many jobs they queued.
 # A job on its last chance waits for another such to end: of jobs that lost their worker together one may have ended it,
 # and the others must not be given up for that.
 _HEADS = """
 WITH RECURSIVE flow AS (
-    (SELECT workspace_id, person_id FROM generations_job WHERE state = 'queued' ORDER BY 1, 2 LIMIT 1)
+    (SELECT lane, workspace_id, person_id FROM generations_job WHERE state = 'queued' ORDER BY 1, 2, 3 LIMIT 1)
     UNION ALL
     SELECT next.* FROM flow CROSS JOIN LATERAL (
-        SELECT workspace_id, person_id FROM generations_job
-        WHERE state = 'queued' AND (workspace_id, person_id) > (flow.workspace_id, flow.person_id) ORDER BY 1, 2 LIMIT 1
+        SELECT lane, workspace_id, person_id FROM generations_job
+        WHERE state = 'queued'
+            AND (lane, workspace_id, person_id) > (flow.lane, flow.workspace_id, flow.person_id)
+        ORDER BY 1, 2, 3 LIMIT 1
     ) next
 )
-SELECT head.id, flow.workspace_id, flow.person_id, head.estimate_us FROM flow CROSS JOIN LATERAL (
+SELECT head.id, flow.lane, flow.workspace_id, flow.person_id, head.estimate_us FROM flow CROSS JOIN LATERAL (
     SELECT id, estimate_us FROM generations_job
-    WHERE state = 'queued' AND workspace_id = flow.workspace_id AND person_id = flow.person_id AND not_before <= now()
+    WHERE state = 'queued' AND lane = flow.lane AND workspace_id = flow.workspace_id AND person_id = flow.person_id
+        AND not_before <= now() AND (start_by IS NULL OR start_by > now())
         AND (losses < %(last)s
             OR NOT EXISTS (SELECT 1 FROM generations_job WHERE state = 'running' AND losses >= %(last)s))
     ORDER BY id LIMIT 1
 ) head
 """
-_RUNNING = "SELECT DISTINCT workspace_id, person_id FROM generations_job WHERE state = 'running'"
+_RUNNING = "SELECT DISTINCT lane, workspace_id, person_id FROM generations_job WHERE state = 'running'"
 _CLOCKS = """
-SELECT workspace_id, person_id, clock_us, busy FROM generations_flowclock
+SELECT lane, workspace_id, person_id, clock_us, busy FROM generations_flowclock
 WHERE busy OR workspace_id = ANY(%s) ORDER BY id FOR UPDATE
 """
 _TAKE = """
@@ -56,8 +59,8 @@ WHERE id = (SELECT id FROM generations_job WHERE id = %s AND state = %s FOR UPDA
 RETURNING attempt, traceparent, task, extract(epoch FROM now() - created_at)::float8
 """
 _KEEP_CLOCK = """
-INSERT INTO generations_flowclock (workspace_id, person_id, clock_us, busy) VALUES (%s, %s, %s, %s)
-ON CONFLICT (workspace_id, person_id) DO UPDATE SET clock_us = excluded.clock_us, busy = excluded.busy
+INSERT INTO generations_flowclock (lane, workspace_id, person_id, clock_us, busy) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (lane, workspace_id, person_id) DO UPDATE SET clock_us = excluded.clock_us, busy = excluded.busy
 """
 _BEAT = """
 UPDATE generations_job AS job SET lease_until = now() + %s * interval '1 second',
@@ -74,12 +77,17 @@ class Claim:
     """A job that this worker runs; `attempt` is the token that its writes are fenced by."""
 
     job_id: uuid.UUID
+    lane: Lane
     workspace_id: uuid.UUID
     person_id: uuid.UUID
     attempt: int
     estimate_us: int
     traceparent: str
     task: str
+
+    @property
+    def flows(self) -> tuple[Flow, Flow]:
+        return Flow(self.lane, self.workspace_id), Flow(self.lane, self.workspace_id, self.person_id)
 
 
 @dataclass(slots=True)
@@ -89,32 +97,52 @@ class Lease:
     claim: Claim
     done: int = 0
     total: int = 0
+    used_us: int = 0  # of compute
     wrote: str | None = None  # the SHA-256 of what this attempt wrote to S3
     lost: threading.Event = field(default_factory=threading.Event)
 
 
-def claim_next() -> Claim | None:
-    """Claim the fairest job that may start now, or None. Safe to call from any number of workers at once."""
+def claim_next(held: Collection[Flow] = ()) -> Claim | None:
+    """Claim the fairest job that may start now, or None. Safe to call from any number of workers at once.
+
+    `held`: the people whose jobs the caller has already, one for each job.
+    """
+    limits = Limits(settings.JOBS_AT_ONCE, settings.JOBS_AT_ONCE_BATCH, settings.JOBS_AT_ONCE_PERSON)
+    if len(held) >= limits.jobs:
+        return None
     with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
         cursor.execute(_HEADS, {"last": MAX_LOSSES - 1})
-        waiting = [Waiting(*row) for row in cursor.fetchall()]
-        if not waiting:
+        waiting = [Waiting(row[0], Lane(row[1]), *row[2:]) for row in cursor.fetchall()]
+        if not any(limits.admit(job, held) for job in waiting):
             return None
         cursor.execute(_RUNNING)
-        running = frozenset(flow for row in cursor.fetchall() for flow in ((row[0], None), (row[0], row[1])))
+        running = frozenset(
+            flow
+            for lane, workspace_id, person_id in cursor.fetchall()
+            for flow in (Flow(Lane(lane), workspace_id), Flow(Lane(lane), workspace_id, person_id))
+        )
         cursor.execute(_CLOCKS, [[job.workspace_id for job in waiting]])
-        before = Shares({(row[0], row[1]): Share(row[2], row[3]) for row in cursor.fetchall()})
+        before = Shares({Flow(Lane(row[0]), row[1], row[2]): Share(row[3], row[4]) for row in cursor.fetchall()})
         ordered, shares = order(waiting, before, running=running)
         for job in ordered:
-            cursor.execute(_TAKE, [after(State.QUEUED, Step.CLAIM), settings.JOB_LEASE_S, job.job_id, State.QUEUED])
-            taken = cursor.fetchone()
+            taken = limits.admit(job, held) and _take(job)
             if taken:  # not somebody who cancels it at this moment
                 _keep_clocks(before, shares.charged(job.flows, job.cost_us))
-                if taken[0] == 1:
-                    metrics.JOB_WAIT.labels(taken[2]).observe(taken[3])
-                return Claim(job.job_id, job.workspace_id, job.person_id, taken[0], job.cost_us, *taken[1:3])
+                return taken
     return None
+
+
+def _take(job: Waiting) -> Claim | None:
+    with connections["system"].cursor() as cursor:
+        cursor.execute(_TAKE, [after(State.QUEUED, Step.CLAIM), settings.JOB_LEASE_S, job.job_id, State.QUEUED])
+        taken = cursor.fetchone()
+    if taken is None:
+        return None
+    attempt, traceparent, task, waited_s = taken
+    if attempt == 1:
+        metrics.JOB_WAIT.labels(task, job.lane).observe(waited_s)
+    return Claim(job.job_id, job.lane, job.workspace_id, job.person_id, attempt, job.cost_us, traceparent, task)
 
 
 def _keep_clocks(before: Shares, now: Shares) -> None:
@@ -128,8 +156,8 @@ def settle(claim: Claim, used_us: int) -> None:
     with connections["default"].cursor() as cursor:
         cursor.execute(
             """UPDATE generations_flowclock SET clock_us = clock_us + %s
-            WHERE workspace_id = %s AND (person_id IS NULL OR person_id = %s)""",
-            [used_us - claim.estimate_us, claim.workspace_id, claim.person_id],
+            WHERE lane = %s AND workspace_id = %s AND (person_id IS NULL OR person_id = %s)""",
+            [used_us - claim.estimate_us, claim.lane, claim.workspace_id, claim.person_id],
         )
 
 
@@ -139,18 +167,26 @@ class Keeper:
     def __init__(self) -> None:
         self._leases: dict[uuid.UUID, Lease] = {}
         self._lock = threading.Lock()
+        self._claiming = threading.Lock()  # one claim at a time in a process: it goes by what is held
         self._any = threading.Event()
         self._thread: threading.Thread | None = None
 
+    def claim(self) -> Claim | None:
+        """As `claim_next`, within what a process may hold. It is kept from now on; hand it to `holding`."""
+        with self._claiming:
+            with self._lock:
+                held = [lease.claim.flows[1] for lease in self._leases.values()]
+            claim = claim_next(held)
+            if claim is not None:
+                self._keep(Lease(claim))
+        return claim
+
     @contextmanager
     def holding(self, claim: Claim) -> Iterator[Lease]:
-        lease = Lease(claim)
-        with self._lock:
-            self._leases[claim.job_id] = lease
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
-                self._thread.start()
-            self._any.set()
+        lease = self._leases.get(claim.job_id)
+        if lease is None or lease.claim != claim:
+            lease = Lease(claim)
+            self._keep(lease)
         try:
             yield lease
         finally:
@@ -160,7 +196,15 @@ class Keeper:
                 if not self._leases:
                     self._any.clear()
 
-    def _keep(self) -> None:
+    def _keep(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases[lease.claim.job_id] = lease
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._beat, name="leases", daemon=True)
+                self._thread.start()
+            self._any.set()
+
+    def _beat(self) -> None:
         ticks = 0
         pause = threading.Event()
         while True:

@@ -3,6 +3,7 @@
 AppError
 ├── InvalidInput
 │   ├── InvalidParameters    422  invalid_parameters        against the task's contract; `fields` says which and why
+│   ├── BatchTooLarge        422  batch_too_large           more jobs than a batch may have
 │   └── WrongDocument        422  wrong_document            the document is no board, or of another project
 ├── Forbidden
 │   └── NotYourJob           403  not_your_job              somebody else's, and you don't manage the workspace
@@ -28,6 +29,12 @@ class WrongDocument(InvalidInput):
     """Results can be placed on boards of the job's own project."""
 
     code, title = "wrong_document", "The result can't be placed in this document"
+
+
+class BatchTooLarge(InvalidInput):
+    """Send it in several; nothing was queued."""
+
+    code, title = "batch_too_large", "The batch has too many jobs"
 
 
 class NotYourJob(Forbidden):

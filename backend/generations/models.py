@@ -4,11 +4,28 @@ from django.db import models
 from django.db.models.functions import Now
 
 from backend.assets.models import Asset
+from backend.generations.scheduler import Lane
 from backend.generations.states import ENDED, State
 from backend.projects.models import Project
 from backend.workspaces.models import Person, Workspace
 
 STATES = [(state.value, state.value) for state in State]
+LANES = [(lane.value, lane.value) for lane in Lane]
+
+
+class Batch(models.Model):
+    """Jobs that were asked for at once."""
+
+    id = models.UUIDField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    task = models.TextField()
+    jobs = models.IntegerField()  # how many
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "created_at", "id"], name="batch_by_time")]
 
 
 class Job(models.Model):
@@ -21,6 +38,7 @@ class Job(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, null=True, related_name="+", db_index=False)
     task = models.TextField()
     task_version = models.TextField()
     parameters = models.JSONField()
@@ -30,6 +48,10 @@ class Job(models.Model):
     element_id = models.TextField(null=True)  # noqa: DJ001 - there is none, which is not an empty one
     edit_id = models.UUIDField(null=True)
     traceparent = models.TextField()
+
+    lane = models.TextField(choices=LANES, default=Lane.INTERACTIVE.value, db_default=Lane.INTERACTIVE.value)
+    start_by = models.DateTimeField(null=True)  # a job that waits longer expires
+    run_timeout_s = models.IntegerField(null=True)
 
     state = models.TextField(choices=STATES, default=State.QUEUED.value)
     attempt = models.IntegerField(default=0)
@@ -57,10 +79,18 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["workspace", "person", "id"], name="job_queue", condition=models.Q(state=State.QUEUED.value)
+                fields=["lane", "workspace", "person", "id"],
+                name="job_queue",
+                condition=models.Q(state=State.QUEUED.value),
+            ),
+            models.Index(
+                fields=["start_by"],
+                name="job_start_by",
+                condition=models.Q(state=State.QUEUED.value, start_by__isnull=False),
             ),
             models.Index(fields=["lease_until"], name="job_leases", condition=models.Q(state=State.RUNNING.value)),
             models.Index(fields=["finished_at"], name="job_staged", condition=~models.Q(staged=[])),
+            models.Index(fields=["batch", "state"], name="job_by_batch", condition=models.Q(batch__isnull=False)),
             models.Index(fields=["project", "created_at", "id"], name="job_by_time"),
             models.Index(fields=["project", "state", "created_at", "id"], name="job_by_state"),
         ]
@@ -84,13 +114,16 @@ class Charge(models.Model):
 
 
 class FlowClock(models.Model):
-    """A flow of `scheduler`: a workspace (person is null) or a person in one. Read and written by the claim alone."""
+    """A flow of `scheduler` in a lane: a workspace (person is null) or a person in one. It is the claim's alone."""
 
     id = models.BigAutoField(primary_key=True)
+    lane = models.TextField(choices=LANES, default=Lane.INTERACTIVE.value, db_default=Lane.INTERACTIVE.value)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
     person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, related_name="+")
     clock_us = models.BigIntegerField(default=0)
     busy = models.BooleanField(default=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["workspace", "person"], name="flow_once", nulls_distinct=False)]
+        constraints = [
+            models.UniqueConstraint(fields=["lane", "workspace", "person"], name="flow_once", nulls_distinct=False)
+        ]

@@ -17,7 +17,10 @@ from backend.projects.queries import access_project
 from backend.workspaces.rights import Act
 from inference.contracts import TASKS
 
-_JOBS = Listing({"created_at": "created_at"}, {**CREATED, "created_by": "person_id", "state": "state", "task": "task"})
+_JOBS = Listing(
+    {"created_at": "created_at"},
+    {**CREATED, "created_by": "person_id", "state": "state", "task": "task", "batch_id": "batch_id"},
+)
 
 
 def access_job(person_id: uuid.UUID, job_id: uuid.UUID, act: Act) -> Job:
@@ -61,8 +64,10 @@ def present(job: Job) -> dict[str, Any]:
     return {
         "id": ids.show("job", job.id),
         "project_id": ids.show("prj", job.project_id),
+        "batch_id": _shown("bat", job.batch_id),
         "task": job.task,
         "parameters": job.parameters,
+        "lane": job.lane,
         "state": job.state,
         "progress": {"done": job.progress_done, "total": job.progress_total},
         "input_asset_id": _shown("ast", job.input_asset_id),
@@ -71,6 +76,8 @@ def present(job: Job) -> dict[str, Any]:
         "element_id": job.element_id,
         "edit_id": _shown("edt", job.edit_id),
         "error": job.error,
+        "start_by": times.show(job.start_by) if job.start_by else None,
+        "run_timeout_s": job.run_timeout_s,
         "estimate_s": job.estimate_us / 1e6,
         "compute_s": None if job.compute_us is None else job.compute_us / 1e6,
         "created_by": ids.show("per", job.person_id),

@@ -5,6 +5,7 @@ lease's attempt and holds all that the job has for effect: the asset, its lineag
 the board.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,10 +33,12 @@ from backend.generations.errors import InputGone
 from backend.generations.models import Charge, Job
 from backend.generations.queries import present
 from backend.generations.states import ENDED, State, Step
+from backend.generations.turns import turns
 from backend.projects.queries import access_document
 from backend.workspaces.rights import Act
 from collab import edits
 from inference import client
+from inference.client import Progress
 from inference.contracts import TASKS
 from inference.errors import InferenceCancelled, InferenceTimeout
 
@@ -52,13 +55,18 @@ class LeaseLost(Exception):
     """The job was cancelled, or another worker has it: nothing of this attempt may have an effect."""
 
 
-def run_next() -> bool:
-    """Claim the fairest job and run it to its end. False when none could start."""
-    claim = claiming.claim_next()
-    if claim is None:
-        return False
-    run(claim)
-    return True
+_draining = threading.Event()
+
+
+def run_all() -> None:
+    """Claim the fairest job and run it to its end, until none may start here or the worker is told to stop."""
+    while not _draining.is_set() and (claim := claiming.keeper.claim()) is not None:
+        run(claim)
+
+
+def stop_claiming() -> None:
+    """What runs goes on to its end."""
+    _draining.set()
 
 
 def run(claim: Claim) -> None:
@@ -73,10 +81,10 @@ def run(claim: Claim) -> None:
             outcome = "succeeded"
         except (LeaseLost, InferenceCancelled):
             outcome = "let_go"
-            _let_go(lease, used_s=time.perf_counter() - began)
+            _let_go(lease)
         except _PASSING as exc:
-            outcome, error = "put_back", _shown(exc)
-            _end(lease, lambda job: services.put_back(job, error, lost=False))
+            outcome, error, over = "put_back", _shown(exc), isinstance(exc, InferenceTimeout)
+            _end(lease, lambda job: _put_back(job, error, time_is_over=over))
         except AppError as exc:
             error = _shown(exc)
             _end(lease, lambda job: services.fail(job, error))
@@ -94,6 +102,13 @@ def run(claim: Claim) -> None:
             trace.note(outcome=outcome)
 
 
+def _put_back(job: Job, error: dict[str, str], *, time_is_over: bool) -> None:
+    if time_is_over and job.run_timeout_s:
+        services.fail(job, error)  # that long and no longer, the asker said
+    else:
+        services.put_back(job, error, lost=False)
+
+
 def _shown(exc: BaseException) -> dict[str, str]:
     if isinstance(exc, AppError):
         return {"code": exc.code, "detail": exc.detail}
@@ -106,14 +121,15 @@ def _make(claim: Claim, lease: Lease) -> None:
         pixels, alpha = _patiently(lease, lambda: _read(source))
     _give_connections_back()  # the network takes seconds to minutes
     task = TASKS[job.task]
-    with trace.span("job.infer"):
+    with trace.span("job.infer"), turns.of(lease.claim) as turn:
         made = client.run(
             job.task,
             pixels,
             task.parameters.model_validate(job.parameters),
             on_progress=_progress_of(job, lease),
             cancelled=lease.lost.is_set,
-            timeout_s=max(settings.JOB_RUN_TIMEOUT_S, _TIMES_THE_ESTIMATE * job.estimate_us / 1e6),
+            timeout_s=job.run_timeout_s or max(settings.JOB_RUN_TIMEOUT_S, _TIMES_THE_ESTIMATE * job.estimate_us / 1e6),
+            turn=turn,
         )
     with trace.span("job.encode"):
         result = results.encode(made.picture, alpha)
@@ -179,16 +195,16 @@ def _give_connections_back() -> None:
         connection.close()
 
 
-def _progress_of(job: Job, lease: Lease) -> Callable[[int, int], None]:
+def _progress_of(job: Job, lease: Lease) -> Callable[[Progress], None]:
     """Tells open pages at most ten times a second; the keeper writes the same to the job's row with its heartbeat."""
     topic, shown, told_at = ids.show("prj", job.project_id), present(job), 0.0
 
-    def told(done: int, total: int) -> None:
+    def told(now: Progress) -> None:
         nonlocal told_at
-        lease.done, lease.total = done, total
-        if done == total or time.monotonic() - told_at >= _TELL_EVERY_S:
+        lease.done, lease.total, lease.used_us = now.done, now.total, round(now.compute_s * 1e6)
+        if now.done == now.total or time.monotonic() - told_at >= _TELL_EVERY_S:
             told_at = time.monotonic()
-            live.publish_now(topic, "job", {**shown, "progress": {"done": done, "total": total}})
+            live.publish_now(topic, "job", {**shown, "progress": {"done": now.done, "total": now.total}})
 
     return told
 
@@ -222,16 +238,7 @@ def _publish(claim: Claim, source: AssetRef, result: Result, made: Provenance) -
             name=f"{PurePosixPath(source.name).stem} · {TASKS[job.task].title}{suffix}",
             by=job.person_id,
         )
-        Charge.objects.create(
-            id=ids.new_id(),
-            workspace_id=job.workspace_id,
-            project_id=job.project_id,
-            person_id=job.person_id,
-            job=job,
-            task=job.task,
-            model=made.model,
-            compute_us=made.compute_us,
-        )
+        _charge(job, model=made.model, compute_us=made.compute_us)
         claiming.settle(claim, made.compute_us)
         services.advance(
             job,
@@ -244,6 +251,20 @@ def _publish(claim: Claim, source: AssetRef, result: Result, made: Provenance) -
             progress_total=max(1, job.progress_total),
         )
         services.tell(job, "job.succeeded", asset_id=asset.id, parent_id=ids.show("ast", source.id))
+
+
+def _charge(job: Job, *, model: str, compute_us: int) -> None:
+    """Once for each job, and the database sees to it."""
+    Charge.objects.create(
+        id=ids.new_id(),
+        workspace_id=job.workspace_id,
+        project_id=job.project_id,
+        person_id=job.person_id,
+        job=job,
+        task=job.task,
+        model=model,
+        compute_us=compute_us,
+    )
 
 
 def _place(job: Job, asset: Asset, made: Provenance) -> Any:
@@ -285,20 +306,25 @@ def _end(lease: Lease, end: Callable[[Job], None]) -> None:
         with _fenced(lease.claim) as job:
             end(job)
     except LeaseLost:
-        _let_go(lease, used_s=0.0)
+        _let_go(lease)
     except _DATABASE_AWAY:
         log.exception("job.database_away", job_id=ids.show("job", lease.claim.job_id))
 
 
-def _let_go(lease: Lease, *, used_s: float) -> None:
-    """Delete what this attempt wrote, if the job has ended without it; if it runs elsewhere, that run sees to it."""
+def _let_go(lease: Lease) -> None:
+    """Charge what a cancelled job used, and delete what this attempt wrote, if the job has ended without it; if it runs
+    elsewhere, that run sees to it.
+    """
     claim = lease.claim
     log.info("job.let_go", job_id=ids.show("job", claim.job_id), attempt=claim.attempt)
     try:
         with tenancy.acting(workspace_id=claim.workspace_id):
             job = Job.objects.select_for_update().get(pk=claim.job_id)
             if job.attempt == claim.attempt and job.state == State.CANCELLED:
-                claiming.settle(claim, min(claim.estimate_us, round(used_s * 1e6)))
+                claiming.settle(claim, lease.used_us)
+                if lease.used_us:
+                    _charge(job, model=TASKS[job.task].model, compute_us=lease.used_us)
+                    Job.objects.filter(pk=job.pk).update(compute_us=lease.used_us)
         if lease.wrote and job.state in ENDED:
             content.drop_unused(claim.workspace_id, [lease.wrote])
         drop_staged(job)

@@ -5,29 +5,71 @@ by its weight. The flow whose clock is lowest is next, and is charged the job's 
 it really cost when it ends. So ten dear jobs weigh what they cost, not what they count. A flow that begins to wait
 joins at the lowest clock of those that are served: being idle saves nothing up, and costs nothing either.
 
+Each lane has clocks of its own, and the batch lane takes what the interactive one leaves: a night's batch is not held
+against who asks for one picture in the morning.
+
 Source: Goyal, Vin, Cheng 1996, "Start-time Fair Queueing", section 2: two flows that both wait differ by at most one of
 their largest jobs each, |W_f/φ_f − W_g/φ_g| ≤ l_f/φ_f + l_g/φ_g.
 """
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import NamedTuple
 
-Flow = tuple[uuid.UUID, uuid.UUID | None]  # (workspace, person), or (workspace, None) for the workspace itself
+
+class Lane(StrEnum):
+    INTERACTIVE = "interactive"  # somebody waits for it
+    BATCH = "batch"
+
+    @property
+    def rank(self) -> int:
+        """The lower one goes first."""
+        return list(Lane).index(self)
+
+
+class Flow(NamedTuple):
+    """A person in a workspace, or (without a person) the workspace itself, in one lane."""
+
+    lane: Lane
+    workspace_id: uuid.UUID
+    person_id: uuid.UUID | None = None
+
+    @property
+    def parent(self) -> tuple[Lane, uuid.UUID | None]:
+        """Equal for those whose clocks are compared: the workspaces of a lane, the people of a workspace in it."""
+        return self.lane, self.workspace_id if self.person_id else None
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The oldest job of one person in one workspace that may start now."""
+    """The oldest job of one person in one workspace and lane that may start now."""
 
     job_id: uuid.UUID
+    lane: Lane
     workspace_id: uuid.UUID
     person_id: uuid.UUID
     cost_us: int
 
     @property
     def flows(self) -> tuple[Flow, Flow]:
-        return (self.workspace_id, None), (self.workspace_id, self.person_id)
+        return Flow(self.lane, self.workspace_id), Flow(self.lane, self.workspace_id, self.person_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many jobs one worker holds at once. What the batch lane may not have is kept for those who wait."""
+
+    jobs: int
+    batch: int
+    person: int  # of one in a lane: one is read while another computes and a third is written
+
+    def admit(self, job: Waiting, held: Collection[Flow]) -> bool:
+        """Whether a worker that holds jobs of the people `held` may take that one, too."""
+        if len(held) >= self.jobs or list(held).count(job.flows[1]) >= self.person:
+            return False
+        return job.lane != Lane.BATCH or sum(flow.lane == Lane.BATCH for flow in held) < self.batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +109,13 @@ def order(
 
     `running`: the flows (of both levels) that have a job under way. Equal clocks go by job id, which is by age.
     """
-    busy = running.union(*(job.flows for job in waiting))
-    shares = _join(shares, busy)
-    return sorted(waiting, key=lambda job: (*(shares.clock_us(flow) for flow in job.flows), job.job_id)), shares
+    shares = joined(shares, running.union(*(job.flows for job in waiting)))
+    return sorted(
+        waiting, key=lambda job: (job.lane.rank, *(shares.clock_us(flow) for flow in job.flows), job.job_id)
+    ), shares
 
 
-def _join(shares: Shares, busy: frozenset[Flow]) -> Shares:
+def joined(shares: Shares, busy: Collection[Flow]) -> Shares:
     """Let flows that begin to be busy start at their siblings' lowest clock, and mark those that are busy no more."""
     updated = {flow: replace(share, busy=flow in busy) for flow, share in shares.of.items()}
     for flow in busy:
@@ -82,15 +125,7 @@ def _join(shares: Shares, busy: frozenset[Flow]) -> Shares:
     return replace(shares, of=updated)
 
 
-def _floor_us(shares: Shares, flow: Flow, busy: frozenset[Flow]) -> int:
-    served = [
-        share.clock_us for other, share in shares.of.items() if share.busy and other in busy and _siblings(flow, other)
-    ]
-    return min(served) if served else max((s.clock_us for f, s in shares.of.items() if _siblings(flow, f)), default=0)
-
-
-def _siblings(one: Flow, other: Flow) -> bool:
-    """Both workspaces, or both people of one workspace."""
-    if one[1] is None or other[1] is None:
-        return one[1] is None and other[1] is None
-    return one[0] == other[0]
+def _floor_us(shares: Shares, flow: Flow, busy: Collection[Flow]) -> int:
+    siblings = {other: share for other, share in shares.of.items() if other.parent == flow.parent}
+    served = [share.clock_us for other, share in siblings.items() if share.busy and other in busy]
+    return min(served) if served else max((share.clock_us for share in siblings.values()), default=0)

@@ -1,11 +1,12 @@
 """Takes jobs in and ends them: submit, cancel, and the one place where a job changes its state."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pydantic
 
+from backend.assets.models import Asset
 from backend.assets.queries import access_asset
 from backend.core import events, ids, live, queue, trace
 from backend.core.errors import NotFound
@@ -13,6 +14,7 @@ from backend.generations import states
 from backend.generations.errors import InvalidParameters, NotYourJob, WrongDocument
 from backend.generations.models import Job
 from backend.generations.queries import access_job, present
+from backend.generations.scheduler import Lane
 from backend.generations.states import State, Step
 from backend.projects.models import DocumentKind, Project
 from backend.projects.queries import access_document
@@ -31,6 +33,9 @@ def submit(
     by: uuid.UUID,
     document_id: uuid.UUID | None = None,
     element_id: str | None = None,
+    lane: Lane = Lane.INTERACTIVE,
+    start_by: datetime | None = None,
+    run_timeout_s: int | None = None,
 ) -> Job:
     """Queue a job. The caller has shown the right EDIT, so the transaction is in the workspace.
 
@@ -38,26 +43,23 @@ def submit(
         UnknownTask, InvalidParameters, PictureTooLarge, WrongDocument, NotFound: nothing was queued.
     """
     contract = task_named(task)
-    checked = _check_parameters(contract, parameters)
+    checked = check_parameters(contract, parameters)
     asset = access_asset(by, input_asset_id)
     if asset.project_id != project.id:
         raise NotFound("There is no such asset in this project.")
-    contract.check_size(width=asset.width, height=asset.height)
     if document_id:
         _check_document(project, document_id, by)
-    job = Job(
-        id=ids.new_id(),
-        workspace_id=project.workspace_id,
-        project=project,
-        person_id=by,
-        task=contract.name,
-        task_version=contract.version,
-        parameters=checked.model_dump(mode="json"),
-        input_asset=asset,
+    job = new_job(
+        project,
+        contract,
+        asset,
+        checked,
+        by=by,
         document_id=document_id,
         element_id=element_id,
-        traceparent=trace.current(),
-        estimate_us=round(1e6 * contract.cost_s(asset.width, asset.height, checked)),
+        lane=lane.value,
+        start_by=start_by,
+        run_timeout_s=run_timeout_s,
     )
     job.save(force_insert=True)
     job.refresh_from_db(fields=["created_at", "not_before"])
@@ -66,7 +68,28 @@ def submit(
     return job
 
 
-def _check_parameters(contract: Task, parameters: dict[str, Any]) -> pydantic.BaseModel:
+def new_job(
+    project: Project, contract: Task, asset: Asset, checked: pydantic.BaseModel, *, by: uuid.UUID, **fields: Any
+) -> Job:
+    """A job that is not yet written. Raises: PictureTooLarge."""
+    contract.check_size(width=asset.width, height=asset.height)
+    return Job(
+        id=ids.new_id(),
+        workspace_id=project.workspace_id,
+        project=project,
+        person_id=by,
+        task=contract.name,
+        task_version=contract.version,
+        parameters=checked.model_dump(mode="json"),
+        input_asset=asset,
+        traceparent=trace.current(),
+        estimate_us=round(1e6 * contract.cost_s(asset.width, asset.height, checked)),
+        **fields,
+    )
+
+
+def check_parameters(contract: Task, parameters: dict[str, Any]) -> pydantic.BaseModel:
+    """Raises: InvalidParameters."""
     try:
         return contract.parameters.model_validate(parameters)
     except pydantic.ValidationError as exc:
@@ -91,13 +114,22 @@ def cancel(job_id: uuid.UUID, *, by: uuid.UUID) -> Job:
     """
     access_job(by, job_id, Act.EDIT)
     job = Job.objects.select_for_update().get(pk=job_id)
-    if job.person_id != by and not has_right(by, job.workspace_id, Act.MANAGE):
+    check_own(job.person_id, job.workspace_id, by)
+    if job.state != State.CANCELLED:
+        cancel_locked(job, by=by)
+    return job
+
+
+def check_own(asked_by: uuid.UUID, workspace_id: uuid.UUID, by: uuid.UUID) -> None:
+    """Raises: NotYourJob."""
+    if asked_by != by and not has_right(by, workspace_id, Act.MANAGE):
         raise NotYourJob("Only the person who started a job, or who manages the workspace, may cancel it.")
-    if job.state == State.CANCELLED:
-        return job
+
+
+def cancel_locked(job: Job, *, by: uuid.UUID) -> None:
+    """Raises: StepNotPossible."""
     advance(job, Step.CANCEL)
     tell(job, "job.cancelled", asset_id=job.input_asset_id, person_id=by)
-    return job
 
 
 def undo_edit(document_id: uuid.UUID, edit_id: uuid.UUID, *, by: uuid.UUID) -> bool:
@@ -173,6 +205,12 @@ def put_back(job: Job, error: dict[str, str], *, lost: bool) -> None:
         progress_done=0,
     )
     live.publish(ids.show("prj", job.project_id), "job", present(job))
+
+
+def expire(job: Job) -> None:
+    """End the locked job, which still waits at the time by which it was to start."""
+    advance(job, Step.EXPIRE)
+    tell(job, "job.expired", asset_id=job.input_asset_id)
 
 
 def fail(job: Job, error: dict[str, str]) -> None:

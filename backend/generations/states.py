@@ -1,9 +1,9 @@
 """The life of a job as a pure machine: which step leads from which state to which, and when a try is worth it.
 
-queued ──claim──▶ running ──succeed──▶ succeeded
-  │  ▲               │ ├────fail─────▶ failed
-  │  └──put back─────┘ │
-  └──cancel──▶ cancelled ◀──cancel
+expired ◀──expire── queued ──claim──▶ running ──succeed──▶ succeeded
+                     │  ▲               │ ├────fail─────▶ failed
+                     │  └──put back─────┘ │
+                     └──cancel──▶ cancelled ◀──cancel
 """
 
 from enum import StrEnum
@@ -17,6 +17,7 @@ class State(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 class Step(StrEnum):
@@ -25,9 +26,10 @@ class Step(StrEnum):
     SUCCEED = "succeed"
     FAIL = "fail"
     CANCEL = "cancel"
+    EXPIRE = "expire"  # it could not start in time
 
 
-ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPIRED})
 MAX_TRIES = 8  # about a minute and a half of back-off: longer than any part takes to start again
 MAX_LOSSES = 3  # workers that ended under the job: more look like the job's fault
 _BACK_OFF_S, _BACK_OFF_MAX_S = 0.5, 30.0
@@ -35,6 +37,7 @@ _BACK_OFF_S, _BACK_OFF_MAX_S = 0.5, 30.0
 _NEXT: dict[tuple[State, Step], State] = {
     (State.QUEUED, Step.CLAIM): State.RUNNING,
     (State.QUEUED, Step.CANCEL): State.CANCELLED,
+    (State.QUEUED, Step.EXPIRE): State.EXPIRED,
     (State.RUNNING, Step.PUT_BACK): State.QUEUED,
     (State.RUNNING, Step.SUCCEED): State.SUCCEEDED,
     (State.RUNNING, Step.FAIL): State.FAILED,

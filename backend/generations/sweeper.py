@@ -20,9 +20,11 @@ _LOST = {"code": "worker_lost", "detail": "The workers that ran this job ended a
 
 
 def sweep() -> None:
-    """Queue lost jobs again, wake workers for those that wait, delete what ended jobs left."""
+    """Queue lost jobs again, end those that waited too long, wake workers for others, delete what ended ones left."""
     for job_id, workspace_id in _found(Q(state=State.RUNNING, lease_until__lt=Now())):
         _take_back(job_id, workspace_id)
+    for job_id, workspace_id in _found(Q(state=State.QUEUED, start_by__lte=Now())):
+        _expire(job_id, workspace_id)
     _wake_workers()
     ended = Q(state__in=[state.value for state in ENDED], finished_at__lt=Now() - STAGED_FOR)
     for job_id, workspace_id in _found(ended & ~Q(staged=[])):
@@ -44,10 +46,17 @@ def _take_back(job_id: uuid.UUID, workspace_id: uuid.UUID) -> None:
         services.put_back(job, _LOST, lost=True)
 
 
+def _expire(job_id: uuid.UUID, workspace_id: uuid.UUID) -> None:
+    with tenancy.acting(workspace_id=workspace_id):
+        job = Job.objects.select_for_update(skip_locked=True).filter(pk=job_id, state=State.QUEUED).first()
+        if job is not None:
+            services.expire(job)
+
+
 def _wake_workers() -> None:
     with tenancy.acting(using="system"):
         ready = Job.objects.using("system").filter(state=State.QUEUED, not_before__lte=Now())
-        count = len(ready.order_by("workspace", "person", "id").values_list("id")[:MAX_WAKES])
+        count = len(ready.order_by("lane", "workspace", "person", "id").values_list("id")[:MAX_WAKES])
     for _ in range(count):
         queue.send_now("generations.run_next", expires_s=2.0)
 

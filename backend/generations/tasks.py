@@ -3,7 +3,7 @@
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_shutting_down
 
 from backend.core import metrics
 from backend.generations import queries, running, sweeper
@@ -12,12 +12,17 @@ from backend.generations.states import State
 
 @shared_task(name="generations.run_next", ignore_result=True)
 def run_next() -> None:
-    running.run_next()
+    running.run_all()
 
 
 @shared_task(name="generations.sweep", ignore_result=True)
 def sweep() -> None:
     sweeper.sweep()
+
+
+@worker_shutting_down.connect
+def _drain(**_: Any) -> None:
+    running.stop_claiming()
 
 
 @worker_init.connect

@@ -19,6 +19,7 @@ TOOLS: Mapping[str, Tool] = {
     "draw": Tool("Draw", "draw", "drawing", 5),
     "image": Tool("Place a photo", "place a photo", "placing a photo", 5),
     "enhance": Tool("Enhance", "enhance a photo", "enhancing a photo", 4),
+    "denoise": Tool("Denoise", "take the grain out of a photo", "taking the grain out of a photo", 2),
     "text": Tool("Text", "write text", "writing text", 3),
     "rectangle": Tool("Rectangle", "draw a rectangle", "drawing a rectangle", 3),
     "arrow": Tool("Arrow", "draw an arrow", "drawing an arrow", 2),

@@ -6,6 +6,7 @@ Source: Wan et al. 2023, "Swift Parameter-free Attention Network for Efficient S
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from inference.networks import NotFinite
+from inference.networks.halo import NO_HALO, Halo, go_on, without
 
 BLOCKS = 6
 RADIUS = 1 + 3 * BLOCKS + 1 + 1  # pixels: each 3x3 convolution sees one further
@@ -21,13 +23,6 @@ RADIUS = 1 + 3 * BLOCKS + 1 + 1  # pixels: each 3x3 convolution sees one further
 # lie within 0.7 of the middle; where the network runs wild it is 0.3 to 60, and they 2 to 400.
 DOUBTFUL_MEAN = 0.3
 DOUBTFUL_EXTREME = 2.0
-
-Halo = tuple[int, int, int, int]  # top, bottom, left, right: rows and columns of the input that are only context
-NO_HALO: Halo = (0, 0, 0, 0)
-
-
-def _go_on() -> None:
-    """The check of who cannot be cancelled."""
 
 
 class Block(nn.Module):
@@ -49,6 +44,8 @@ class Block(nn.Module):
 
 class Span(nn.Module):
     """SPAN ×2. Weights decide the number of channels."""
+
+    EXAMPLE: ClassVar[dict[str, float]] = {}  # of what `run` takes beside the picture
 
     mean: Tensor
 
@@ -80,7 +77,7 @@ class Span(nn.Module):
         network.eval().requires_grad_(False)
         return network
 
-    def forward(self, x: Tensor, halo: Halo = NO_HALO, check: Callable[[], None] = _go_on) -> Tensor:
+    def forward(self, x: Tensor, halo: Halo = NO_HALO, check: Callable[[], None] = go_on) -> Tensor:
         """(batch, 3, H, W) float32 in [0, 1] → (batch, 3, scale·h, scale·w) float32, not clamped, without halo.
 
         What lies beyond the reach of the layers still to come is dropped after each block: a halo of 21 pixels costs as
@@ -104,10 +101,10 @@ class Span(nn.Module):
             _trim(activation, halo, before, 1),
         ]
         wide = F.pixel_shuffle(self.upsampler(self.conv_cat(torch.cat(joined, dim=1)).float()), self.scale)
-        return _without(wide, tuple(self.scale * (1 if side >= RADIUS else side) for side in halo))
+        return without(wide, tuple(self.scale * (1 if side >= RADIUS else side) for side in halo))
 
     @torch.inference_mode()
-    def run(self, picture: Tensor, halo: Halo = NO_HALO, check: Callable[[], None] = _go_on) -> tuple[Tensor, Tensor]:
+    def run(self, picture: Tensor, halo: Halo = NO_HALO, check: Callable[[], None] = go_on) -> tuple[Tensor, Tensor]:
         """(H, W, 3) uint8 RGB → (scale·h, scale·w, 3) uint8 RGB without the halo, and the doubt, both on the CPU.
 
         The doubt, (h, w) uint8, is 1 where the result contradicts the pixel that it enlarges: the network ran wild,
@@ -118,7 +115,7 @@ class Span(nn.Module):
         y = self(x, halo, check)
         if not torch.isfinite(y.sum()):
             raise NotFinite("the network gave numbers that are not finite")
-        doubt = self._doubt(_without(x, halo), y).to(torch.uint8)
+        doubt = self._doubt(without(x, halo), y).to(torch.uint8)
         y = (y.clamp(0.0, 1.0) * 255.0).round_().to(torch.uint8)
         return y[0].permute(1, 2, 0).contiguous().cpu(), doubt[0, 0].contiguous().cpu()
 
@@ -134,9 +131,4 @@ def _trim(x: Tensor, halo: Halo, margin: int, reach: int) -> Tensor:
 
     A side with less than the radius is one where the picture ends: its padding is right, so it stays until the end.
     """
-    return _without(x, tuple(margin - reach if side >= RADIUS else 0 for side in halo))
-
-
-def _without(x: Tensor, sides: tuple[int, ...]) -> Tensor:
-    top, bottom, left, right = sides
-    return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
+    return without(x, tuple(margin - reach if side >= RADIUS else 0 for side in halo))

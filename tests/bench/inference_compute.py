@@ -24,7 +24,7 @@ from inference.contracts import EnhanceParameters
 from inference.models import SPAN_X2
 from inference.networks.span import Span
 from tests.bench import inference_quality as quality
-from tests.inference.triton import Triton, await_ready
+from tests.inference.tritonserver import Triton, await_ready
 
 REPEATS = 5
 TILE_SIZES = (128, 192, 256, 320, 512)
@@ -53,7 +53,7 @@ def enhance(client: Client, picture: tiles.Picture) -> Result:
         "enhance",
         picture,
         EnhanceParameters(),
-        on_progress=lambda done, total: None,
+        on_progress=lambda now: None,
         cancelled=lambda: False,
         timeout_s=120.0,
     )
@@ -90,7 +90,7 @@ def _triton() -> Iterator[tuple[Triton, Client, float]]:
     with tempfile.TemporaryDirectory() as folder:
         triton = Triton(Path(folder))
         triton.start()
-        client = Client(triton.url)
+        client = Client(triton.url, in_flight=3)
         try:
             yield triton, client, await_ready(client)
         finally:

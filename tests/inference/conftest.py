@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from inference.client import Client
-from tests.inference.triton import Triton, await_ready
+from tests.inference.tritonserver import Triton, await_ready
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def session_triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]
 
 @pytest.fixture(scope="session")
 def session_client(session_triton: Triton) -> Iterator[Client]:
-    client = Client(session_triton.url)
+    client = Client(session_triton.url, in_flight=3)
     await_ready(client)
     yield client
     client.close()

@@ -17,7 +17,7 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 
 from backend.core import trace
 from inference import client as door
-from inference.client import Client, Result
+from inference.client import Client, Progress, Result
 from inference.contracts import EnhanceParameters
 from inference.errors import (
     InferenceCancelled,
@@ -27,12 +27,13 @@ from inference.errors import (
     TritonUnavailable,
     UnknownTask,
 )
+from inference.gate import InOrder
 from inference.models import SPAN_X2
 from inference.networks import weights
 from inference.networks.span import Span
 from inference.tiles import Picture
 from tests.bench import inference_quality as quality
-from tests.inference.triton import Triton, await_ready
+from tests.inference.tritonserver import Triton, await_ready
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -51,7 +52,7 @@ def photograph() -> Picture:
 
 
 def _enhance(client: Client, picture: Picture, **but: Any) -> Result:
-    usual: dict[str, Any] = {"on_progress": lambda done, total: None, "cancelled": lambda: False, "timeout_s": 60.0}
+    usual: dict[str, Any] = {"on_progress": lambda now: None, "cancelled": lambda: False, "timeout_s": 60.0}
     return client.run("enhance", picture, EnhanceParameters(), **{**usual, **but})
 
 
@@ -64,7 +65,7 @@ def _after(calls: int) -> Callable[[], bool]:
 def test_equals_the_untiled_network(client: Client, span: Span, photograph: Picture) -> None:
     """What comes through Triton by tiles is what the network gives in one piece, but for the last bit of rounding."""
     seen: list[tuple[int, int]] = []
-    result = _enhance(client, photograph, on_progress=lambda done, total: seen.append((done, total)))
+    result = _enhance(client, photograph, on_progress=lambda now: seen.append((now.done, now.total)))
     whole = quality.enhanced(span, photograph)
     assert np.abs(result.picture.astype(int) - whole).max() <= 2
     assert seen[-1] == (result.tiles, result.tiles) == (6, 6)
@@ -129,7 +130,7 @@ def test_limits_hold_at_the_door(client: Client) -> None:
             "paint",
             np.zeros((8, 8, 3), np.uint8),
             EnhanceParameters(),
-            on_progress=lambda done, total: None,
+            on_progress=lambda now: None,
             cancelled=lambda: False,
             timeout_s=1.0,
         )
@@ -195,7 +196,7 @@ def test_survives_kill_9_of_triton(client: Client, photograph: Picture, triton: 
     expected = _enhance(client, photograph).picture
     died, orphans = threading.Event(), triton.models()
 
-    def die_once(done: int, total: int) -> None:
+    def die_once(_now: Progress) -> None:
         if not died.is_set():
             died.set()
             triton.kill()
@@ -213,7 +214,7 @@ def test_survives_kill_9_of_the_model(client: Client, photograph: Picture, trito
     expected = _enhance(client, photograph).picture
     victims = iter(triton.models())
 
-    def kill_once(_done: int, _total: int) -> None:
+    def kill_once(_now: Progress) -> None:
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
 
@@ -264,9 +265,10 @@ def test_module_functions_use_the_settings(triton: Triton, client: Client, setti
         "enhance",
         np.zeros((8, 8, 3), np.uint8),
         EnhanceParameters(),
-        on_progress=lambda done, total: None,
+        on_progress=lambda now: None,
         cancelled=lambda: False,
         timeout_s=30.0,
+        turn=InOrder(),
     )
     assert door.ready()
     assert result.picture.shape == (16, 16, 3)

@@ -3,10 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from inference.contracts import ENHANCE, TASKS, EnhanceParameters, task_named
+from inference.contracts import DENOISE, ENHANCE, TASKS, DenoiseParameters, EnhanceParameters, task_named
 from inference.errors import PictureTooLarge, UnknownTask
 from inference.models import MODELS
 
@@ -55,3 +56,16 @@ def test_contracts_and_client_import_no_torch() -> None:
     """A worker that loaded torch would be 200 MB heavier."""
     code = "import sys, inference.contracts, inference.client; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_denoise_tells_the_network_how_strong_the_noise_is() -> None:
+    """As the person said; or as it is in the picture."""
+    noisy = np.clip(np.random.default_rng(1).normal(128, 20, (128, 128, 3)), 0, 255).astype(np.uint8)
+    assert DENOISE.arguments(DenoiseParameters(strength=50), noisy) == {"sigma": 50}
+    assert 17 < DENOISE.arguments(DenoiseParameters(), noisy)["sigma"] < 23
+
+
+@pytest.mark.parametrize("strength", [0, -1, 76, float("nan"), "much"])
+def test_no_such_strength(strength: object) -> None:
+    with pytest.raises(ValidationError):
+        DENOISE.parameters.model_validate({"strength": strength})

@@ -26,11 +26,13 @@ def _doubled(picture: tiles.Picture) -> tiles.Picture:
 
 
 @settings(deadline=None)
-@given(width=sides, height=sides, tile_px=longest, halo_px=radii)
-def test_each_pixel_belongs_to_one_tile(width: int, height: int, tile_px: int, halo_px: int) -> None:
-    """The tiles' own parts cover the picture once, and none is larger than asked."""
+@given(width=sides, height=sides, tile_px=longest, halo_px=radii, align_px=st.sampled_from([1, 2, 4]))
+def test_each_pixel_belongs_to_one_tile(width: int, height: int, tile_px: int, halo_px: int, align_px: int) -> None:
+    """The tiles' own parts cover the picture once, none is larger than asked, and each begins where it may."""
     count = np.zeros((height, width), int)
-    plan = tiles.plan(width=width, height=height, tile_px=tile_px, halo_px=halo_px)
+    tile_px, halo_px = tile_px // align_px * align_px, halo_px * align_px
+    plan = tiles.plan(width=width, height=height, tile_px=tile_px, halo_px=halo_px, align_px=align_px)
+    assert {at % align_px for tile in plan for at in (tile.outer_rows.start, tile.outer_columns.start)} == {0}
     for tile in plan:
         count[tile.rows.start : tile.rows.stop, tile.columns.start : tile.columns.stop] += 1
     assert (count == 1).all()

@@ -17,6 +17,7 @@ from backend.workspaces.rights import Act
 from tests.isolation.tenants import (
     SHA256,
     Maker,
+    a_batch,
     a_guest,
     a_job,
     a_letter,
@@ -136,6 +137,13 @@ NEEDS: dict[str, Need] = {
             "element_id": "one",
         },
     ),
+    "submit_batch": Need(
+        Act.EDIT,
+        body=lambda it: {"task": "denoise", "input_asset_ids": [it["asset_id"]], "vary": {"strength": [10, 20]}},
+    ),
+    "list_batches": Need(Act.READ),
+    "get_batch": Need(Act.READ),
+    "cancel_batch": Need(Act.EDIT, fresh={"batch_id": a_batch}, others=Act.MANAGE),
     "list_jobs": Need(Act.READ),
     "get_job": Need(Act.READ),
     "cancel_job": Need(Act.EDIT, fresh={"job_id": a_job}, others=Act.MANAGE),

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from backend.assets.models import Asset, Upload
 from backend.core import ids, storage, tenancy
-from backend.generations.models import Job
+from backend.generations.models import Batch, Job
 from backend.projects.models import Document, DocumentKind, Project
 from backend.workspaces import tokens
 from backend.workspaces.models import Invitation, Member, Person, Session, Workspace
@@ -149,6 +149,15 @@ def a_job(tenant: Tenant, by: Person) -> str:
     return ids.show("job", row.id)
 
 
+def a_batch(tenant: Tenant, by: Person) -> str:
+    """Asked for by `by`, with no job."""
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        row = Batch.objects.create(
+            id=ids.new_id(), workspace=tenant.workspace, project_id=_project(tenant), person=by, task="enhance", jobs=0
+        )
+    return ids.show("bat", row.id)
+
+
 def an_edit(tenant: Tenant, by: Person) -> str:
     """Made by a model for `by`."""
     with tenancy.acting(workspace_id=tenant.workspace.id):
@@ -239,6 +248,7 @@ FIRST: dict[str, Maker] = {
     "asset_id": an_asset,
     "upload_id": an_upload,
     "job_id": a_job,
+    "batch_id": a_batch,
     "edit_id": an_edit,
     "person_id": a_guest,
     "token_id": a_token,

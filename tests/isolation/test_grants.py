@@ -29,6 +29,7 @@ APP = {
     "core_sequence": "SELECT INSERT UPDATE",
     "django_content_type": "SELECT",
     "django_migrations": "SELECT",
+    "generations_batch": RW,
     "generations_charge": "SELECT INSERT",
     "generations_flowclock": RW,
     "generations_job": RW,

@@ -41,7 +41,7 @@ def submit(client: Client, studio: Studio, asset_id: str, *, key: str | None = N
 
 
 def ended(client: Client, job_id: str, *, within_s: float = 60.0) -> dict[str, Any]:
-    return reached(client, job_id, {"succeeded", "failed", "cancelled"}, within_s=within_s)
+    return reached(client, job_id, {"succeeded", "failed", "cancelled", "expired"}, within_s=within_s)
 
 
 def reached(client: Client, job_id: str, states: set[str], *, within_s: float = 60.0) -> dict[str, Any]:
@@ -145,7 +145,8 @@ def test_strangers_see_nothing(studio: Studio, other_studio: Studio, api: Api) -
 
 
 def test_running_job_is_cancelled_within_a_second(studio: Studio, api: Api) -> None:
-    """The answer says so at once; nothing of the job is left in the project, the ledger or the store."""
+    """The answer says so at once; nothing of the job is left in the project or the store, and the ledger has at most
+    what was used."""
     client = api(studio.ada)
     asset_id = picture(client, studio, photo(1600, 1200))
     before = keys_of(studio)
@@ -161,9 +162,38 @@ def test_running_job_is_cancelled_within_a_second(studio: Studio, api: Api) -> N
     assert keys_of(studio) == before
     assert [a["id"] for a in client.get(f"/api/v1/projects/{studio.project_id}/assets").json()["items"]] == [asset_id]
     with tenancy.acting(workspace_id=studio.workspace.id):
-        assert not Charge.objects.filter(job_id=ids.parse("job", job["id"])).exists()
+        charged = list(Charge.objects.filter(job_id=ids.parse("job", job["id"])).values_list("compute_us", flat=True))
+    whole_us = job["estimate_s"] * 1e6
+    assert len(charged) <= 1
+    assert sum(charged) < whole_us
     after = ended(client, submit(client, studio, picture(client, studio)).json()["id"], within_s=20)
     assert after["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("late", ["2020-01-01T00:00:00Z", "soon"])
+def test_start_by_is_a_time_to_come(studio: Studio, api: Api, late: str) -> None:
+    client = api(studio.ada)
+    answer = submit(client, studio, picture(client, studio), start_by=late)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+    assert answer.json()["fields"][0]["field"] == "start_by"
+
+
+def test_job_fails_when_its_time_is_over(studio: Studio, api: Api) -> None:
+    """`run_timeout_s` is the asker's word: what takes longer is not tried again."""
+    client = api(studio.ada)
+    asset_id = picture(client, studio, photo(4000, 4000))
+    job = submit(client, studio, asset_id, run_timeout_s=1, lane="batch").json()
+    shown = ended(client, job["id"])
+    assert (shown["state"], shown["error"]["code"]) == ("failed", "inference_timeout")
+    assert (shown["lane"], shown["run_timeout_s"]) == ("batch", 1)
+
+
+def test_job_says_by_when_it_is_to_start(studio: Studio, api: Api) -> None:
+    client = api(studio.ada)
+    later = "2035-01-01T00:00:00Z"
+    job = submit(client, studio, picture(client, studio), start_by=later).json()
+    assert job["start_by"] == later
+    assert ended(client, job["id"])["state"] == "succeeded"
 
 
 def test_only_ones_own_jobs_are_cancelled(studio: Studio, api: Api) -> None:

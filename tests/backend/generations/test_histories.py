@@ -108,6 +108,13 @@ class History(RuleBasedStateMachine):
         """The sweeper looks at a job whose lease is good, or that is not running: nothing happens."""
         sweeper._take_back(self.job.id, self.job.workspace_id)
 
+    @rule()
+    def come_too_late(self) -> None:
+        """The sweeper finds that the time by which it was to start is over: no matter, if it has."""
+        sweeper._expire(self.job.id, self.job.workspace_id)
+        if self.state is State.QUEUED:
+            self.state = State.EXPIRED
+
     @rule(times=st.integers(1, 2))
     def cancel(self, times: int) -> None:
         for _ in range(times):
@@ -115,7 +122,7 @@ class History(RuleBasedStateMachine):
                 with tenancy.acting(person_id=self.studio.ada.id):
                     services.cancel(self.job.id, by=self.studio.ada.id)
             except StepNotPossible:
-                assert self.state in (State.SUCCEEDED, State.FAILED)
+                assert self.state in (State.SUCCEEDED, State.FAILED, State.EXPIRED)
                 return
             assert self.state in (State.QUEUED, State.RUNNING, State.CANCELLED)
             self.state = State.CANCELLED

@@ -22,10 +22,12 @@ from backend.assets import results
 from backend.assets.content import ContentVanished
 from backend.assets.models import Asset
 from backend.core import ids, storage, tenancy
+from backend.core.models import Event
 from backend.core.storage import StorageUnavailable
 from backend.generations import claiming, running, services, sweeper
 from backend.generations.claiming import Claim
 from backend.generations.models import Charge, FlowClock, Job
+from backend.generations.scheduler import Flow, Lane
 from backend.workspaces.models import Member
 from collab import edits
 from inference.errors import TritonUnavailable
@@ -66,7 +68,7 @@ def take(job: Job, *, lease: timedelta = FAR) -> Claim:
             state="running", attempt=F("attempt") + 1, lease_until=timezone.now() + lease
         )
         job.refresh_from_db()
-    return Claim(job.id, job.workspace_id, job.person_id, job.attempt, job.estimate_us, "", job.task)
+    return Claim(job.id, Lane(job.lane), job.workspace_id, job.person_id, job.attempt, job.estimate_us, "", job.task)
 
 
 def fresh(job: Job) -> Job:
@@ -130,7 +132,8 @@ def test_job_that_ends_its_workers_is_given_up(studio: Studio, api: Api) -> None
 
 
 def test_cancelled_between_writing_and_publishing(studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worst moment to cancel: the objects are written, the asset is not. Nothing of them is left."""
+    """The worst moment to cancel: the objects are written, the asset is not. Nothing of them is left, and what was
+    computed is charged, for it was used."""
     job = held_job(studio, picture(api(studio.ada), studio))
     before = keys_of(studio)
     written = results.write
@@ -143,7 +146,9 @@ def test_cancelled_between_writing_and_publishing(studio: Studio, api: Api, monk
 
     monkeypatch.setattr(results, "write", write_then_cancel)
     running.run(take(job))
-    assert (fresh(job).state, effects(job), keys_of(studio)) == ("cancelled", (0, 0), before)
+    job = fresh(job)
+    assert (job.state, effects(job), keys_of(studio)) == ("cancelled", (0, 1), before)
+    assert (job.compute_us or 0) > 0
 
 
 def test_cancelled_result_that_equals_an_asset_is_kept(
@@ -268,6 +273,36 @@ def test_fault_that_does_not_pass_fails_in_the_end(studio: Studio, api: Api, mon
         "failed",
         {"code": "part_unavailable", "detail": TritonUnavailable().detail},
     )
+
+
+def test_job_that_waited_too_long_expires(studio: Studio, api: Api) -> None:
+    """It ends without a charge, an event says so, and no worker takes it any more."""
+    job = held_job(studio, picture(api(studio.ada), studio), start_by=timezone.now() + timedelta(seconds=0.2))
+    sweeper.sweep()
+    assert fresh(job).state == "queued"
+    time.sleep(0.3)
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        Job.objects.filter(pk=job.pk, state="queued").update(not_before=timezone.now())
+    assert all(claim.job_id != job.id for claim in iter(claiming.claim_next, None))
+    sweeper.sweep()
+    assert (fresh(job).state, effects(job)) == ("expired", (0, 0))
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        kinds = list(Event.objects.filter(resource=ids.show("job", job.id)).values_list("kind", flat=True))
+    assert kinds == ["job.expired"]
+
+
+def test_a_process_holds_no_more_of_one_person_than_it_may(studio: Studio, api: Api, settings: Any) -> None:
+    """The rest waits for others, or for its turn; and who is at its limit keeps nobody else out."""
+    settings.JOBS_AT_ONCE_PERSON = 2
+    flow = Flow(Lane.BATCH, studio.workspace.id, studio.ada.id)
+    asset_id = picture(api(studio.ada), studio)
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        held_job(studio, asset_id, lane=Lane.BATCH.value)
+        Job.objects.filter(project=studio.project).update(not_before=timezone.now())
+    taken = claiming.claim_next([flow, flow])
+    assert taken is None or taken.flows[1] != flow
+    settings.JOBS_AT_ONCE = 2
+    assert claiming.claim_next([Flow(Lane.BATCH, studio.workspace.id, ids.new_id())] * 2) is None
 
 
 def test_input_deleted_while_queued(studio: Studio, api: Api) -> None:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.generations.scheduler import Shares, Waiting, order
+from backend.generations.scheduler import Flow, Lane, Limits, Shares, Waiting, order
 
 S = 1_000_000  # µs
-Who = tuple[uuid.UUID, uuid.UUID]
+Who = tuple[uuid.UUID, uuid.UUID, Lane]
 
 
-def person(number: int, workspace: int = 0) -> Who:
-    return uuid.UUID(int=1000 + workspace), uuid.UUID(int=2000 + 100 * workspace + number)
+def person(number: int, workspace: int = 0, lane: Lane = Lane.INTERACTIVE) -> Who:
+    return uuid.UUID(int=1000 + workspace), uuid.UUID(int=2000 + 100 * workspace + number), lane
 
 
 @dataclass
@@ -35,11 +35,18 @@ class World:
         self.queues[who].append((job_id, cost_us, estimate_us if estimate_us is not None else cost_us, self.now_us))
         return job_id
 
+    def heads(self) -> list[Waiting]:
+        return [
+            Waiting(queue[0][0], lane, workspace_id, person_id, queue[0][2])
+            for (workspace_id, person_id, lane), queue in self.queues.items()
+            if queue
+        ]
+
     def step(self) -> None:
-        heads = [Waiting(queue[0][0], who[0], who[1], queue[0][2]) for who, queue in self.queues.items() if queue]
+        heads = self.heads()
         ordered, self.shares = order(heads, self.shares)
         first = ordered[0]
-        who = (first.workspace_id, first.person_id)
+        who = (first.workspace_id, first.person_id, first.lane)
         job_id, cost_us, estimate_us, submitted_us = self.queues[who].pop(0)
         self.shares = self.shares.charged(first.flows, estimate_us)
         self.now_us += cost_us
@@ -151,7 +158,7 @@ def test_wrong_estimates_are_made_good() -> None:
 def test_weights_are_kept() -> None:
     """A workspace of weight 3 gets three times the compute of one of weight 1."""
     big, small = person(0, workspace=1), person(0, workspace=2)
-    world = World(shares=Shares(weights={(big[0], None): 3.0}))
+    world = World(shares=Shares(weights={Flow(Lane.INTERACTIVE, big[0]): 3.0}))
     for _ in range(400):
         world.submit(big, 1 * S)
         world.submit(small, 1 * S)
@@ -170,16 +177,68 @@ def test_several_machines_do_not_go_to_one_person() -> None:
             world.submit(who, rng.randrange(1, 3) * S)
     claimed = []
     for _ in range(4):
-        heads = [Waiting(queue[0][0], who[0], who[1], queue[0][2]) for who, queue in world.queues.items() if queue]
+        heads = world.heads()
         ordered, world.shares = order(heads, world.shares)
         world.shares = world.shares.charged(ordered[0].flows, ordered[0].cost_us)
-        world.queues[(ordered[0].workspace_id, ordered[0].person_id)].pop(0)
+        world.queues[(ordered[0].workspace_id, ordered[0].person_id, ordered[0].lane)].pop(0)
         claimed.append(ordered[0].person_id)
     assert len(set(claimed)) == 4
 
 
 def test_equal_clocks_go_by_age() -> None:
     """Where nobody has had anything the oldest job is first."""
-    heads = [Waiting(uuid.UUID(int=n), person(n)[0], person(n)[1], S) for n in (3, 1, 2)]
+    heads = [Waiting(uuid.UUID(int=n), Lane.INTERACTIVE, *person(n)[:2], S) for n in (3, 1, 2)]
     ordered, _shares = order(heads, Shares())
     assert [job.job_id.int for job in ordered] == [1, 2, 3]
+
+
+def test_the_batch_lane_takes_what_is_left() -> None:
+    """No batch job begins while somebody waits for one, and none of them is lost."""
+    world = World()
+    night, morning = person(0, lane=Lane.BATCH), person(1)
+    for _ in range(50):
+        world.submit(night, 1 * S)
+    for _ in range(20):
+        world.step()
+    jobs = {world.submit(morning, 1 * S) for _ in range(10)}
+    for _ in range(10):
+        world.step()
+    assert {job_id for _who, job_id, _waited in world.ended[-10:]} == jobs
+    for _ in range(30):
+        world.step()
+    assert not any(world.queues.values())
+
+
+def test_a_batch_is_not_held_against_who_sent_it() -> None:
+    """Whose batch ran all night gets as much of the morning as one who slept."""
+    world = World()
+    for _ in range(100):
+        world.submit(person(0, lane=Lane.BATCH), 10 * S)
+    for _ in range(100):
+        world.step()
+    for _ in range(50):
+        world.submit(person(0), 1 * S)
+        world.submit(person(1), 1 * S)
+    for _ in range(50):
+        world.step()
+    assert world.served[person(0)] == world.served[person(1)] == 25 * S
+
+
+JOBS = st.lists(st.tuples(st.sampled_from(list(Lane)), st.integers(0, 3)), max_size=40)
+
+
+@given(JOBS, st.integers(1, 12), st.integers(1, 12), st.integers(1, 4))
+def test_a_worker_holds_no_more_than_it_may(jobs: list[tuple[Lane, int]], most: int, batch: int, each: int) -> None:
+    """Whatever comes in which order; and what the batch lane may not have is still there for the other."""
+    limits = Limits(most, batch, each)
+    held: list[Flow] = []
+    for lane, number in jobs:
+        workspace_id, person_id, _lane = person(number)
+        job = Waiting(uuid.UUID(int=1), lane, workspace_id, person_id, 1)
+        if limits.admit(job, held):
+            held.append(job.flows[1])
+    assert len(held) <= most
+    assert sum(flow.lane == Lane.BATCH for flow in held) <= batch
+    assert max((held.count(flow) for flow in held), default=0) <= each
+    newcomer = Waiting(uuid.UUID(int=1), Lane.INTERACTIVE, *person(99)[:2], 1)
+    assert limits.admit(newcomer, held) == (len(held) < most)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference import mending, tiles
-from inference.models import SPAN_X2
+from inference.models import SPAN_X2, SPAN_X2_SOURCE
 from inference.networks import NotFinite, weights
 from inference.networks.span import RADIUS, Span
 from tests.bench import inference_quality as quality
@@ -32,7 +32,7 @@ def span(tmp_path_factory: pytest.TempPathFactory) -> Span:
 @pytest.fixture(scope="module")
 def reference() -> ncnn.Net:
     """The PyPI ncnn runtime on the same files, in float32 throughout."""
-    param, binary = weights.source_files(SPAN_X2)
+    param, binary = weights.source_files(SPAN_X2_SOURCE, SPAN_X2.name)
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False

@@ -1,0 +1,74 @@
+"""Says whose tile goes to the model next, of the jobs that run in this process: the scheduler's shares, piece by piece.
+
+The claim alone could not see to it: a picture of a thousand tiles, once claimed, would have the model to itself.
+Clocks here last as long as somebody's job runs; what lasts longer is the claim's.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Protocol
+
+from backend.generations.scheduler import Flow, Lane, Shares, joined
+
+
+class Job(Protocol):
+    """What is asked of a claim."""
+
+    @property
+    def lane(self) -> Lane: ...
+    @property
+    def flows(self) -> tuple[Flow, Flow]: ...
+    @property
+    def estimate_us(self) -> int: ...
+
+
+class Turns:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # jobs come and go in their threads; the client asks in its own
+        self._shares = Shares()
+        self._busy: Counter[Flow] = Counter()
+        self._numbers = count()
+
+    @contextmanager
+    def of(self, job: Job) -> Iterator["JobTurn"]:
+        """The job's turn, while it runs."""
+        with self._lock:
+            self._busy.update(job.flows)
+            self._shares = joined(self._shares, self._busy.keys())
+        try:
+            yield JobTurn(self, job, next(self._numbers))
+        finally:
+            with self._lock:
+                self._busy.subtract(job.flows)
+                self._busy = +self._busy
+                of = {flow: share for flow, share in self._shares.of.items() if flow in self._busy}
+                self._shares = replace(self._shares, of=of)
+
+    def clocks_us(self, flows: tuple[Flow, ...]) -> tuple[int, ...]:
+        return tuple(self._shares.clock_us(flow) for flow in flows)
+
+    def charge(self, flows: tuple[Flow, ...], cost_us: int) -> None:
+        with self._lock:
+            self._shares = self._shares.charged(flows, cost_us)
+
+
+@dataclass(frozen=True, slots=True)
+class JobTurn:
+    """As `inference.gate.Turn`. Jobs of one person go one after another, and not all a little."""
+
+    turns: Turns
+    job: Job
+    number: int
+
+    def rank(self) -> tuple[float, ...]:
+        return self.job.lane.rank, *self.turns.clocks_us(self.job.flows), self.number
+
+    def took(self, share: float) -> None:
+        self.turns.charge(self.job.flows, round(share * self.job.estimate_us))
+
+
+turns = Turns()

@@ -1,0 +1,1 @@
+"""Training: run by make targets, never by the product."""
