@@ -665,6 +665,67 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project_id}/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Batches
+         * @description The batches of a project.
+         */
+        get: operations["list_batches"];
+        put?: never;
+        /**
+         * Submit Batch
+         * @description Queue many jobs, all or none of them. List them by `batch_id`; they are jobs like any other.
+         */
+        post: operations["submit_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{batch_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Batch */
+        get: operations["get_batch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{batch_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Batch
+         * @description End all of its jobs that have not ended. Doing it again answers the same.
+         */
+        post: operations["cancel_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}/suggestions": {
         parameters: {
             query?: never;
@@ -761,7 +822,7 @@ export interface components {
              * @description How many at most.
              * @default 50
              */
-            limit: number;
+            limit?: number;
             /**
              * Cursor
              * @description `next_cursor` of the page before, asked with the same sort and filters.
@@ -772,7 +833,7 @@ export interface components {
              * @default -joined_at
              * @enum {string}
              */
-            sort: "joined_at" | "-joined_at";
+            sort?: "joined_at" | "-joined_at";
             role?: components["schemas"]["Role"] | null;
             /** Q */
             q?: string | null;
@@ -833,7 +894,7 @@ export interface components {
              * @default editor
              * @enum {string}
              */
-            role: "admin" | "editor" | "commenter" | "viewer";
+            role?: "admin" | "editor" | "commenter" | "viewer";
         };
         /** RoleIn */
         RoleIn: {
@@ -927,7 +988,7 @@ export interface components {
              * @default editor
              * @enum {string}
              */
-            role: "admin" | "editor" | "commenter" | "viewer";
+            role?: "admin" | "editor" | "commenter" | "viewer";
         };
         /** InvitationQuery */
         InvitationQuery: {
@@ -936,7 +997,7 @@ export interface components {
              * @description How many at most.
              * @default 50
              */
-            limit: number;
+            limit?: number;
             /**
              * Cursor
              * @description `next_cursor` of the page before, asked with the same sort and filters.
@@ -947,7 +1008,7 @@ export interface components {
              * @default -created_at
              * @enum {string}
              */
-            sort: "created_at" | "-created_at";
+            sort?: "created_at" | "-created_at";
             /** Role */
             role?: ("admin" | "editor" | "commenter" | "viewer") | null;
         };
@@ -1097,7 +1158,7 @@ export interface components {
              * @description How many at most.
              * @default 50
              */
-            limit: number;
+            limit?: number;
             /**
              * Cursor
              * @description `next_cursor` of the page before, asked with the same sort and filters.
@@ -1108,7 +1169,7 @@ export interface components {
              * @default -created_at
              * @enum {string}
              */
-            sort: "created_at" | "-created_at";
+            sort?: "created_at" | "-created_at";
         };
         /** PageOf[TokenOut] */
         PageOf_TokenOut_: {
@@ -1170,7 +1231,7 @@ export interface components {
              * @description How many at most.
              * @default 50
              */
-            limit: number;
+            limit?: number;
             /**
              * Cursor
              * @description `next_cursor` of the page before, asked with the same sort and filters.
@@ -1181,7 +1242,7 @@ export interface components {
              * @default -created_at
              * @enum {string}
              */
-            sort: "created_at" | "-created_at";
+            sort?: "created_at" | "-created_at";
         };
         /** PageOf[SessionOut] */
         PageOf_SessionOut_: {
@@ -1242,7 +1303,7 @@ export interface components {
              * @description How many at most.
              * @default 50
              */
-            limit: number;
+            limit?: number;
             /**
              * Cursor
              * @description `next_cursor` of the page before, asked with the same sort and filters.
@@ -1252,7 +1313,7 @@ export interface components {
              * Sort
              * @default -created_at
              */
-            sort: ("created_at" | "-created_at") | ("name" | "-name");
+            sort?: ("created_at" | "-created_at") | ("name" | "-name");
             /**
              * Created After
              * @description Later than this, which has a zone.
@@ -1335,7 +1396,7 @@ export interface components {
              * @description How many at most.
              * @default 50
              */
-            limit: number;
+            limit?: number;
             /**
              * Cursor
              * @description `next_cursor` of the page before, asked with the same sort and filters.
@@ -1345,7 +1406,7 @@ export interface components {
              * Sort
              * @default -created_at
              */
-            sort: ("created_at" | "-created_at") | ("name" | "-name");
+            sort?: ("created_at" | "-created_at") | ("name" | "-name");
             /**
              * Created After
              * @description Later than this, which has a zone.
@@ -1415,7 +1476,7 @@ export interface components {
              */
             name: string;
             /** @default board */
-            kind: components["schemas"]["DocumentKind"];
+            kind?: components["schemas"]["DocumentKind"];
         };
         /** TicketOut */
         TicketOut: {
@@ -1443,7 +1504,7 @@ export interface components {
              * @default PUT
              * @constant
              */
-            method: "PUT";
+            method?: "PUT";
             /**
              * Url
              * @description PUT the bytes here, with these headers, before it expires.
@@ -1600,7 +1661,7 @@ export interface components {
              * @description How many at most.
              * @default 50
              */
-            limit: number;
+            limit?: number;
             /**
              * Cursor
              * @description `next_cursor` of the page before, asked with the same sort and filters.
@@ -1610,7 +1671,7 @@ export interface components {
              * Sort
              * @default -created_at
              */
-            sort: ("created_at" | "-created_at") | ("name" | "-name") | ("size_bytes" | "-size_bytes");
+            sort?: ("created_at" | "-created_at") | ("name" | "-name") | ("size_bytes" | "-size_bytes");
             /**
              * Created After
              * @description Later than this, which has a zone.
@@ -1658,9 +1719,10 @@ export interface components {
         TaskOut: {
             /**
              * Name
-             * @example Night Market
+             * @example enhance
+             * @enum {string}
              */
-            name: string;
+            name: "enhance" | "denoise";
             /** Version */
             version: string;
             /**
@@ -1703,6 +1765,11 @@ export interface components {
              */
             project_id: string;
             /**
+             * Batch Id
+             * @example bat_01m88w2n4qeerszgh84bzknfkf
+             */
+            batch_id: string | null;
+            /**
              * Task
              * @example enhance
              */
@@ -1711,6 +1778,7 @@ export interface components {
             parameters: {
                 [key: string]: unknown;
             };
+            lane: components["schemas"]["Lane"];
             state: components["schemas"]["State"];
             progress: components["schemas"]["ProgressOut"];
             /**
@@ -1737,6 +1805,13 @@ export interface components {
              */
             edit_id: string | null;
             error: components["schemas"]["JobErrorOut"] | null;
+            /**
+             * Start By
+             * @example 2026-11-25T08:00:00Z
+             */
+            start_by: string | null;
+            /** Run Timeout S */
+            run_timeout_s: number | null;
             /**
              * Estimate S
              * @description Seconds of compute, estimated before it ran.
@@ -1769,6 +1844,11 @@ export interface components {
              */
             finished_at: string | null;
         };
+        /**
+         * Lane
+         * @enum {string}
+         */
+        Lane: "interactive" | "batch";
         /** ProgressOut */
         ProgressOut: {
             /** Done */
@@ -1783,7 +1863,7 @@ export interface components {
          * State
          * @enum {string}
          */
-        State: "queued" | "running" | "succeeded" | "failed" | "cancelled";
+        State: "queued" | "running" | "succeeded" | "failed" | "cancelled" | "expired";
         /** JobIn */
         JobIn: {
             /**
@@ -1791,7 +1871,7 @@ export interface components {
              * @example enhance
              * @enum {string}
              */
-            task: "enhance";
+            task: "enhance" | "denoise";
             /**
              * Input Asset Id
              * @example ast_01m88w2n4qeerszgh84bzknfkf
@@ -1817,6 +1897,22 @@ export interface components {
              * @description The original's element on that board.
              */
             element_id?: string | null;
+            /**
+             * @description What nobody waits for goes by the batch lane: it takes what the interactive one leaves.
+             * @default interactive
+             */
+            lane?: components["schemas"]["Lane"];
+            /**
+             * Start By
+             * @description A job that could not start until then expires.
+             * @example 2026-11-25T08:00:00Z
+             */
+            start_by?: string | null;
+            /**
+             * Run Timeout S
+             * @description How long it may run; by default as long as it needs, within reason.
+             */
+            run_timeout_s?: number | null;
         };
         /** JobQuery */
         JobQuery: {
@@ -1825,7 +1921,7 @@ export interface components {
              * @description How many at most.
              * @default 50
              */
-            limit: number;
+            limit?: number;
             /**
              * Cursor
              * @description `next_cursor` of the page before, asked with the same sort and filters.
@@ -1836,7 +1932,7 @@ export interface components {
              * @default -created_at
              * @enum {string}
              */
-            sort: "created_at" | "-created_at";
+            sort?: "created_at" | "-created_at";
             /**
              * Created After
              * @description Later than this, which has a zone.
@@ -1860,6 +1956,11 @@ export interface components {
              * @example enhance
              */
             task?: string | null;
+            /**
+             * Batch Id
+             * @example bat_01m88w2n4qeerszgh84bzknfkf
+             */
+            batch_id?: string | null;
         };
         /** PageOf[JobOut] */
         PageOf_JobOut_: {
@@ -1875,6 +1976,164 @@ export interface components {
         UndoOut: {
             /** Undone */
             undone: boolean;
+        };
+        /** BatchOut */
+        BatchOut: {
+            /**
+             * Id
+             * @example bat_01m88w2n4qeerszgh84bzknfkf
+             */
+            id: string;
+            /**
+             * Project Id
+             * @example prj_01m88w2n4qeerszgh84bzknfkf
+             */
+            project_id: string;
+            /**
+             * Task
+             * @example enhance
+             */
+            task: string;
+            /** Jobs */
+            jobs: number;
+            /** @description How many of the jobs are in each state. */
+            states: components["schemas"]["BatchStatesOut"];
+            /** Ended */
+            ended: boolean;
+            /**
+             * Estimate S
+             * @description Seconds of compute of all jobs, estimated before they ran.
+             */
+            estimate_s: number;
+            /**
+             * Compute S
+             * @description Seconds of compute that they took until now.
+             */
+            compute_s: number;
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_at: string;
+        };
+        /** BatchStatesOut */
+        BatchStatesOut: {
+            /** Queued */
+            queued: number;
+            /** Running */
+            running: number;
+            /** Succeeded */
+            succeeded: number;
+            /** Failed */
+            failed: number;
+            /** Cancelled */
+            cancelled: number;
+            /** Expired */
+            expired: number;
+        };
+        /** BatchIn */
+        BatchIn: {
+            /**
+             * Task
+             * @example enhance
+             * @enum {string}
+             */
+            task: "enhance" | "denoise";
+            /** Input Asset Ids */
+            input_asset_ids: string[];
+            /**
+             * Parameters
+             * @description Those that all jobs have.
+             */
+            parameters?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Vary
+             * @description Values of other parameters: each asset gets a job for each combination of them.
+             * @default {}
+             * @example {
+             *       "strength": [
+             *         10,
+             *         25,
+             *         50
+             *       ]
+             *     }
+             */
+            vary?: {
+                [key: string]: unknown[];
+            };
+            /** @default batch */
+            lane?: components["schemas"]["Lane"];
+            /**
+             * Start By
+             * @description Jobs that could not start until then expire.
+             * @example 2026-11-25T08:00:00Z
+             */
+            start_by?: string | null;
+            /**
+             * Run Timeout S
+             * @description Of each job.
+             */
+            run_timeout_s?: number | null;
+        };
+        /** BatchQuery */
+        BatchQuery: {
+            /**
+             * Limit
+             * @description How many at most.
+             * @default 50
+             */
+            limit?: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
+            cursor?: string | null;
+            /**
+             * Sort
+             * @default -created_at
+             * @enum {string}
+             */
+            sort?: "created_at" | "-created_at";
+            /**
+             * Created After
+             * @description Later than this, which has a zone.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_after?: string | null;
+            /**
+             * Created Before
+             * @description Earlier than this.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_before?: string | null;
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by?: string | null;
+            /**
+             * Task
+             * @example enhance
+             */
+            task?: string | null;
+        };
+        /** PageOf[BatchOut] */
+        PageOf_BatchOut_: {
+            /** Items */
+            items: components["schemas"]["BatchOut"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` to get the next page; null on the last.
+             */
+            next_cursor?: string | null;
         };
         /** SuggestionOut */
         SuggestionOut: {
@@ -1933,7 +2192,7 @@ export interface components {
              * @example rectangle
              * @enum {string}
              */
-            tool: "arrow" | "draw" | "enhance" | "image" | "open_board" | "place_asset" | "rectangle" | "text" | "undo";
+            tool: "arrow" | "denoise" | "draw" | "enhance" | "image" | "open_board" | "place_asset" | "rectangle" | "text" | "undo";
             /**
              * Asset Id
              * @example ast_01m88w2n4qeerszgh84bzknfkf
@@ -2394,6 +2653,20 @@ export interface components {
                 "application/problem+json": {
                     /** @enum {unknown} */
                     code?: "conflict" | "job_has_ended" | "request_in_progress";
+                } & components["schemas"]["Problem"];
+            };
+        };
+        /** @description `batch_too_large`: The batch has too many jobs; `idempotency_key_reused`: This Idempotency-Key was used for another request; `invalid_input`: Something in the input is not right; `invalid_parameters`: The parameters do not fit the task; `unknown_task`: There is no such task. */
+        "422.batch_too_large.idempotency_key_reused.invalid_input.invalid_parameters.unknown_task": {
+            headers: {
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /** @enum {unknown} */
+                    code?: "batch_too_large" | "idempotency_key_reused" | "invalid_input" | "invalid_parameters" | "unknown_task";
                 } & components["schemas"]["Problem"];
             };
         };
@@ -4298,6 +4571,7 @@ export interface operations {
                 created_by?: string | null;
                 state?: components["schemas"]["State"] | null;
                 task?: string | null;
+                batch_id?: string | null;
             };
             header?: {
                 /**
@@ -4571,6 +4845,205 @@ export interface operations {
             403: components["responses"]["403.forbidden"];
             404: components["responses"]["404.not_found"];
             422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    list_batches: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
+                cursor?: string | null;
+                sort?: "created_at" | "-created_at";
+                /** @description Later than this, which has a zone. */
+                created_after?: string | null;
+                /** @description Earlier than this. */
+                created_before?: string | null;
+                created_by?: string | null;
+                task?: string | null;
+            };
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_BatchOut_"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    submit_batch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Send the request again under the same key, and it has one effect and the same answer for a day.
+                 * @example 01m88w2n-4vew
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchIn"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            409: components["responses"]["409.conflict.request_in_progress"];
+            413: components["responses"]["413.picture_too_large.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.batch_too_large.idempotency_key_reused.invalid_input.invalid_parameters.unknown_task"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    get_batch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchOut"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    cancel_batch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Send the request again under the same key, and it has one effect and the same answer for a day.
+                 * @example 01m88w2n-4vew
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden.not_your_job"];
+            404: components["responses"]["404.not_found"];
+            409: components["responses"]["409.conflict.request_in_progress"];
+            422: components["responses"]["422.idempotency_key_reused.invalid_input"];
             429: components["responses"]["429.rate_limited"];
             431: components["responses"]["431.headers_too_large"];
             503: components["responses"]["503.part_unavailable"];

@@ -1,5 +1,5 @@
 /** Hides the calls that the studio makes; each returns the body or throws ApiError or OfflineError. */
-import { type ToolAct, createAtelier, unwrap } from "@atelier/sdk";
+import { type TaskName, type ToolAct, createAtelier, unwrap } from "@atelier/sdk";
 
 export const api = createAtelier();
 
@@ -47,15 +47,17 @@ export const listJobs = (project_id: Id) =>
 
 export const cancelJob = (job_id: Id) => unwrap(api.POST(`${V1}/jobs/{job_id}/cancel`, { params: { path: { job_id } } }));
 
-export const submitEnhance = (
+export const listTasks = () => unwrap(api.GET(`${V1}/tasks`));
+
+export const submitJob = (
   project_id: Id,
-  order: { input_asset_id: Id; document_id?: Id; element_id?: string },
+  order: { task: TaskName; input_asset_id: Id; document_id?: Id; element_id?: string },
   idempotencyKey: string,
 ) =>
   unwrap(
     api.POST(`${V1}/projects/{project_id}/jobs`, {
       params: { path: { project_id }, header: { "Idempotency-Key": idempotencyKey } },
-      body: { task: "enhance", parameters: { scale: 2 }, ...order },
+      body: order,
     }),
   );
 

@@ -1,10 +1,10 @@
 /** The board: the canvas, the studio's marks over it, the bar above, the panel beside. */
-import type { Me, Project } from "@atelier/sdk";
+import type { Me, Project, TaskName } from "@atelier/sdk";
 import { Excalidraw, MainMenu } from "@excalidraw/excalidraw";
 import "@excalidraw/excalidraw/index.css";
 import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { type ChangeEvent, type DragEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { getAsset, getSuggestions, listAssets } from "../app/api";
+import { getAsset, getSuggestions, listAssets, listTasks } from "../app/api";
 import { useQuery } from "../app/query";
 import { useStore } from "../app/store";
 import { useTheme } from "../app/theme";
@@ -46,6 +46,7 @@ export function Board({ me, project, session, acts }: Props) {
   const readOnly = role === "viewer" || role === "commenter";
   const projectId = session.document.project_id;
   const suggestions = useQuery(`suggestions ${projectId}`, () => getSuggestions(projectId));
+  const tasks = useQuery("tasks", listTasks);
   const assets = useQuery(`assets ${projectId}`, () => listAssets(projectId));
 
   const controller = useMemo(() => (api === null ? null : new Controller(api, session, acts, me)), [api, session, acts, me]);
@@ -59,15 +60,20 @@ export function Board({ me, project, session, acts }: Props) {
     },
     [controller],
   );
-  const enhanceSelected = useCallback(() => {
-    const photo = controller?.model.get().photo ?? null;
-    if (photo === null) toast("Choose a photo on the board first, then enhance it.");
-    else void controller?.jobs.enhance(photo.assetId, photo.elementId);
-  }, [controller]);
+  const runOnSelected = useCallback(
+    (task: TaskName) => {
+      const photo = controller?.model.get().photo ?? null;
+      if (photo === null) toast("Choose a photo on the board first.");
+      else void controller?.jobs.run(task, photo.assetId, photo.elementId);
+    },
+    [controller],
+  );
+  const enhanceSelected = useCallback(() => runOnSelected("enhance"), [runOnSelected]);
   const pick = useCallback(() => picker.current?.click(), []);
   const activate = (tool: string) => {
+    const task = tasks.data?.items.find(({ name }) => name === tool);
     if (tool === "image") pick();
-    else if (tool === "enhance") enhanceSelected();
+    else if (task !== undefined) runOnSelected(task.name);
     else if (tool === "undo") void controller?.undo();
     else if (tool in TOOLS) api?.setActiveTool({ type: TOOLS[tool as keyof typeof TOOLS] });
   };
@@ -159,7 +165,8 @@ export function Board({ me, project, session, acts }: Props) {
                 model={controller.model}
                 others={session.others}
                 ghosts={controller.uploads.ghosts}
-                onEnhance={(assetId, elementId) => void controller.jobs.enhance(assetId, elementId)}
+                tasks={tasks.data?.items ?? []}
+                onTask={(task, assetId, elementId) => void controller.jobs.run(task, assetId, elementId)}
                 onCancel={(jobId) => void controller.jobs.cancel(jobId)}
                 onInspect={() => setPanelOpen(true)}
               />
@@ -174,7 +181,8 @@ export function Board({ me, project, session, acts }: Props) {
             readOnly={readOnly}
             onAsset={(assetId) => placeAsset(assetId)}
             onTool={activate}
-            onEnhance={(assetId, elementId) => void controller.enhance(assetId, elementId)}
+            tasks={tasks.data?.items ?? []}
+            onTask={(task, assetId, elementId) => void controller.run(task, assetId, elementId)}
             onCancel={(jobId) => void controller.jobs.cancel(jobId)}
             onPick={pick}
           />

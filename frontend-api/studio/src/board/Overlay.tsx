@@ -1,9 +1,9 @@
 /** Draws the studio's own marks over the canvas: cursors, selections of others, photos on their way, job chips. */
-import type { Job } from "@atelier/sdk";
+import type { Job, Task, TaskName } from "@atelier/sdk";
 import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { type CSSProperties, type ReactNode, useEffect, useRef } from "react";
 import { type Store, useStore } from "../app/store";
-import { Icon } from "../ui/Icon";
+import { Icon, type IconName } from "../ui/Icon";
 import type { Box, OverlayModel } from "./overlay-model";
 import type { Other } from "./presence";
 import type { Ghost } from "./uploads";
@@ -13,13 +13,14 @@ interface Props {
   model: Store<OverlayModel>;
   others: Store<readonly Other[]>;
   ghosts: Store<readonly Ghost[]>;
-  onEnhance: (assetId: string, elementId: string) => void;
+  tasks: readonly Task[];
+  onTask: (task: TaskName, assetId: string, elementId: string) => void;
   onCancel: (jobId: string) => void;
   onInspect: () => void;
 }
 
 /** Everything inside stands in the board's own units; one transform follows pan and zoom. */
-export function Overlay({ api, model, others, ghosts, onEnhance, onCancel, onInspect }: Props) {
+export function Overlay({ api, model, others, ghosts, tasks, onTask, onCancel, onInspect }: Props) {
   const world = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const place = (scrollX: number, scrollY: number, zoom: number) => {
@@ -40,13 +41,15 @@ export function Overlay({ api, model, others, ghosts, onEnhance, onCancel, onIns
           boxes.map((box, i) => <div key={`${clientId}-${i}`} className="other-selection" style={{ ...boxStyle(box), "--person": colour } as CSSProperties} />),
         )}
         <Ghosts ghosts={ghosts} />
-        {chips.map(({ job, box }) => box !== null && <JobChip key={job.id} job={job} box={box} onCancel={onCancel} />)}
+        {chips.map(({ job, box }) => box !== null && <JobChip key={job.id} job={job} title={titleOf(job, tasks)} box={box} onCancel={onCancel} />)}
         {photo !== null && !quiet && !photoIsBusy && (
           <At x={photo.x + photo.width / 2} y={photo.y} className="photo-tools" role="toolbar" label="Photo">
-            <button type="button" className="tool-button" onClick={() => onEnhance(photo.assetId, photo.elementId)}>
-              <Icon name="sparkle" size={16} />
-              Enhance ×2
-            </button>
+            {tasks.map(({ name, title, description }) => (
+              <button key={name} type="button" className="tool-button" title={description} onClick={() => onTask(name, photo.assetId, photo.elementId)}>
+                <Icon name={TASK_ICONS[name] ?? "sparkle"} size={16} />
+                {title}
+              </button>
+            ))}
             <button type="button" className="tool-button" aria-label="About this photo" title="About this photo" onClick={onInspect}>
               <Icon name="info" size={16} />
             </button>
@@ -56,6 +59,12 @@ export function Overlay({ api, model, others, ghosts, onEnhance, onCancel, onIns
       </div>
     </div>
   );
+}
+
+export const TASK_ICONS: Record<string, IconName> = { enhance: "sparkle", denoise: "grain" };
+
+export function titleOf(job: Job, tasks: readonly Task[]): string {
+  return tasks.find(({ name }) => name === job.task)?.title ?? job.task;
 }
 
 function Cursors({ others }: { others: Store<readonly Other[]> }) {
@@ -93,21 +102,21 @@ function Ghosts({ ghosts }: { ghosts: Store<readonly Ghost[]> }) {
   ));
 }
 
-export function JobChip({ job, box, onCancel }: { job: Job; box: Box; onCancel: (jobId: string) => void }) {
+function JobChip({ box, ...body }: { job: Job; title: string; box: Box; onCancel: (jobId: string) => void }) {
   return (
-    <At x={box.x + box.width / 2} y={box.y + box.height} className="chip job-chip" role="status" label="Enhance">
-      <JobChipBody job={job} onCancel={onCancel} />
+    <At x={box.x + box.width / 2} y={box.y + box.height} className="chip job-chip" role="status" label={body.title}>
+      <JobChipBody {...body} />
     </At>
   );
 }
 
-export function JobChipBody({ job, onCancel }: { job: Job; onCancel: (jobId: string) => void }) {
+export function JobChipBody({ job, title, onCancel }: { job: Job; title: string; onCancel: (jobId: string) => void }) {
   const { done, total } = job.progress;
   const waiting = job.state === "queued" || total === 0;
   return (
     <>
-      <Progress value={waiting ? null : done / total} label="Enhancing" />
-      <span className="numbers">{job.state === "queued" ? "Waiting" : waiting ? "Enhancing" : `Enhancing ${done} / ${total}`}</span>
+      <Progress value={waiting ? null : done / total} label={title} />
+      <span className="numbers">{job.state === "queued" ? `${title}: waiting` : waiting ? title : `${title} ${done} / ${total}`}</span>
       <button type="button" className="chip-button" onClick={() => onCancel(job.id)}>
         Cancel
       </button>

@@ -1,11 +1,11 @@
 /** The side panel of a board: the chosen photo, what is suggested, the project's photos. */
-import type { Asset, Job, Suggestion } from "@atelier/sdk";
+import type { Asset, Job, Suggestion, Task, TaskName } from "@atelier/sdk";
 import { type DragEvent, useState } from "react";
 import { getAsset } from "../app/api";
 import { type Query, useQuery } from "../app/query";
 import { type Store, useStore } from "../app/store";
 import { Icon, type IconName } from "../ui/Icon";
-import { JobChipBody } from "./Overlay";
+import { JobChipBody, TASK_ICONS, titleOf } from "./Overlay";
 import type { OverlayModel } from "./overlay-model";
 
 export const ASSET_DRAG = "application/x-atelier-asset";
@@ -17,7 +17,8 @@ interface Props {
   readOnly: boolean;
   onAsset: (assetId: string) => void;
   onTool: (tool: string) => void;
-  onEnhance: (assetId: string, elementId?: string) => void;
+  tasks: readonly Task[];
+  onTask: (task: TaskName, assetId: string, elementId?: string) => void;
   onCancel: (jobId: string) => void;
   onPick: () => void;
 }
@@ -28,14 +29,14 @@ export function Panel(props: Props) {
   return (
     <aside className="panel" aria-label="Side panel">
       {photo !== null && <Inspector key={photo.assetId} assetId={photo.assetId} elementId={photo.elementId} {...props} />}
-      {elsewhere.length > 0 && <Running jobs={elsewhere} onCancel={props.onCancel} />}
+      {elsewhere.length > 0 && <Running jobs={elsewhere} tasks={props.tasks} onCancel={props.onCancel} />}
       <Suggested {...props} />
       <Photos {...props} />
     </aside>
   );
 }
 
-function Inspector({ assetId, elementId, onEnhance, readOnly }: Props & { assetId: string; elementId: string }) {
+function Inspector({ assetId, elementId, tasks, onTask, readOnly }: Props & { assetId: string; elementId: string }) {
   const asset = useQuery(`asset ${assetId}`, () => getAsset(assetId));
   const lineage = asset.data?.lineage ?? null;
   return (
@@ -53,12 +54,13 @@ function Inspector({ assetId, elementId, onEnhance, readOnly }: Props & { assetI
             </dd>
             {lineage !== null && <Lineage lineage={lineage} />}
           </dl>
-          {!readOnly && (
-            <button type="button" className="button wide-button" onClick={() => onEnhance(assetId, elementId)}>
-              <Icon name="sparkle" size={16} />
-              Enhance ×2
-            </button>
-          )}
+          {!readOnly &&
+            tasks.map(({ name, title, description }) => (
+              <button key={name} type="button" className="button wide-button" title={description} onClick={() => onTask(name, assetId, elementId)}>
+                <Icon name={TASK_ICONS[name] ?? "sparkle"} size={16} />
+                {title}
+              </button>
+            ))}
         </>
       )}
     </section>
@@ -82,13 +84,13 @@ function Lineage({ lineage }: { lineage: NonNullable<Asset["lineage"]> }) {
   );
 }
 
-function Running({ jobs, onCancel }: { jobs: readonly Job[]; onCancel: (id: string) => void }) {
+function Running({ jobs, tasks, onCancel }: { jobs: readonly Job[]; tasks: readonly Task[]; onCancel: (id: string) => void }) {
   return (
     <section className="panel-part" aria-label="Running">
       <h2>Running</h2>
       {jobs.map((job) => (
         <div key={job.id} className="chip flat">
-          <JobChipBody job={job} onCancel={onCancel} />
+          <JobChipBody job={job} title={titleOf(job, tasks)} onCancel={onCancel} />
         </div>
       ))}
     </section>
@@ -101,7 +103,7 @@ const TOOL_ICONS: Record<string, IconName> = {
   arrow: "arrow",
   text: "text",
   image: "photo",
-  enhance: "sparkle",
+  ...TASK_ICONS,
   undo: "undo",
 };
 
@@ -135,7 +137,7 @@ function Suggested({ suggestions, onAsset, onTool }: Props) {
   );
 }
 
-function Photos({ assets, readOnly, onAsset, onEnhance, onPick }: Props) {
+function Photos({ assets, readOnly, onAsset, onTask, onPick }: Props) {
   const [broken, setBroken] = useState<ReadonlySet<string>>(new Set());
   const items = assets.data?.items ?? [];
   const drag = (event: DragEvent, asset: Asset) => event.dataTransfer.setData(ASSET_DRAG, asset.id);
@@ -172,7 +174,7 @@ function Photos({ assets, readOnly, onAsset, onEnhance, onPick }: Props) {
             </button>
             {asset.lineage !== null && <span className="thumb-mark" title="Made by a model" />}
             {!readOnly && (
-              <button type="button" className="thumb-enhance" aria-label={`Enhance ${asset.name}`} title="Enhance ×2" onClick={() => onEnhance(asset.id)}>
+              <button type="button" className="thumb-enhance" aria-label={`Enhance ${asset.name}`} title="Enhance ×2" onClick={() => onTask("enhance", asset.id)}>
                 <Icon name="sparkle" size={14} />
               </button>
             )}

@@ -1,5 +1,5 @@
 /** Hides how canvas, session, files, photos, jobs and events of one open board work together. */
-import type { Asset, Me } from "@atelier/sdk";
+import type { Asset, Me, TaskName } from "@atelier/sdk";
 import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { Store } from "../app/store";
 import { toast, toastError } from "../app/toasts";
@@ -105,10 +105,10 @@ export class Controller {
   }
 
   /** From the panel: the photo may not lie on the board yet; the result needs it there to stand beside. */
-  async enhance(assetId: string, elementId?: string): Promise<void> {
+  async run(task: TaskName, assetId: string, elementId?: string): Promise<void> {
     const { photo } = this.model.get();
     const there = elementId ?? (photo?.assetId === assetId ? photo.elementId : this.find(assetId));
-    if (there !== undefined) return this.jobs.enhance(assetId, there);
+    if (there !== undefined) return this.jobs.run(task, assetId, there);
     toast("Place the photo on the board first: the result appears beside it.");
   }
 

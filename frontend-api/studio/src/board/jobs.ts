@@ -1,6 +1,6 @@
 /** Hides which AI jobs of a project run now, and what became of those that this page has seen. */
-import { type Job, type Me } from "@atelier/sdk";
-import { cancelJob, listJobs, submitEnhance } from "../app/api";
+import { type Job, type Me, type TaskName } from "@atelier/sdk";
+import { cancelJob, listJobs, submitJob } from "../app/api";
 import { Store } from "../app/store";
 import { toast, toastError } from "../app/toasts";
 
@@ -20,10 +20,10 @@ export class Jobs {
     private readonly onResult: (editId: string) => void,
   ) {}
 
-  async enhance(assetId: string, elementId: string): Promise<void> {
-    const order = { input_asset_id: assetId, document_id: this.documentId, element_id: elementId };
+  async run(task: TaskName, assetId: string, elementId: string): Promise<void> {
+    const order = { task, input_asset_id: assetId, document_id: this.documentId, element_id: elementId };
     try {
-      const job = await submitEnhance(this.projectId, order, crypto.randomUUID());
+      const job = await submitJob(this.projectId, order, crypto.randomUUID());
       // An event may have overtaken the answer: it knows more.
       if (!this.live.get().some((other) => other.id === job.id)) this.onJob(job);
     } catch (error) {
@@ -59,7 +59,7 @@ export class Jobs {
     this.told.add(job.id);
     const mine = job.created_by === this.me.id && Date.parse(job.finished_at ?? "") >= this.opened - 5_000;
     if (!mine) return;
-    if (job.state === "failed") toast(job.error?.detail ?? "The photo could not be enhanced. Please try again.", "error");
+    if (job.state === "failed") toast(job.error?.detail ?? "The photo could not be worked on. Please try again.", "error");
     if (job.state === "succeeded" && job.edit_id !== null && job.document_id === this.documentId) this.onResult(job.edit_id);
   }
 }
