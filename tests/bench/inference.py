@@ -1,0 +1,179 @@
+"""Measures *enhance* through the whole studio beside a bare PyTorch loop: pictures a second with 32 in flight, and what
+one job that somebody waits for takes beyond its compute.
+
+Whole: from the POST of a job to the event that tells of its result, which lies in S3. Bare: one process that reads,
+decodes, enhances and encodes the same files one after another with the same network, dtype and tiles on all cores. The
+two take turns. Run it alone: with other work on the machine the figures mean little.
+"""
+
+import json
+import os
+import queue
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from tests.bench import inference_quality as quality
+from tests.bench._stack import signed_in
+from tests.bench.enhance import upload
+
+QUICK = bool(os.environ.get("QUICK"))
+IN_FLIGHT, ROUNDS = 32, 1 if QUICK else 3
+JOBS = 48 if QUICK else 96  # of a round
+ALONE = 20 if QUICK else 100
+SIDES = ((512, 512), (768, 512), (1024, 768), (640, 960))  # pixels: a scanned frame, a web picture, a phone's preview
+
+
+def photographs(folder: Path) -> list[Path]:
+    """JPEGs of the sizes above, cut from photographs and enlarged where they are smaller."""
+    found = []
+    for name, picture in quality.photographs():
+        for width, height in SIDES:
+            path = folder / f"{name}-{width}x{height}.jpg"
+            Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS).save(path, quality=92)
+            found.append(path)
+    return found
+
+
+def single_tile(folder: Path) -> bytes:
+    """A picture that is one tile: of several, computed side by side, the time can't be told from their sum."""
+    path = folder / "small.jpg"
+    Image.fromarray(quality.photograph("astronaut")).resize((256, 256)).save(path, quality=92)
+    return path.read_bytes()
+
+
+class Followed:
+    """The project's event stream, as jobs that ended."""
+
+    def __init__(self, client: httpx.Client, project: str) -> None:
+        self.ended: queue.SimpleQueue[tuple[dict[str, Any], float]] = queue.SimpleQueue()
+        self._stream = client.stream("GET", f"{project}/events", timeout=None)
+        self._lines = self._stream.__enter__().iter_lines()
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        kind = ""
+        for line in self._lines:
+            name, _, value = line.partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "data" and kind == "job":
+                job = json.loads(value)
+                if job["finished_at"]:
+                    self.ended.put((job, time.perf_counter()))
+
+    def next(self) -> tuple[dict[str, Any], float]:
+        job, at = self.ended.get(timeout=120)
+        if job["state"] != "succeeded":
+            raise RuntimeError(f"a job ended as {job['state']}: {job['error']}")
+        return job, at
+
+
+def through(client: httpx.Client, project: str, assets: list[str], followed: Followed, count: int) -> float:
+    """Seconds for `count` jobs, IN_FLIGHT at once."""
+    began, asked, done = time.perf_counter(), 0, set[str]()
+    while len(done) < count:
+        while asked < count and asked - len(done) < IN_FLIGHT:
+            submit(client, project, assets[asked % len(assets)])
+            asked += 1
+        done.add(followed.next()[0]["id"])
+    return time.perf_counter() - began
+
+
+def submit(client: httpx.Client, project: str, asset_id: str) -> dict[str, Any]:
+    body = {"task": "enhance", "input_asset_id": asset_id}
+    job: dict[str, Any] = client.post(f"{project}/jobs", json=body).raise_for_status().json()
+    return job
+
+
+def alone(client: httpx.Client, project: str, asset_id: str, followed: Followed) -> float:
+    """Seconds that one job took beyond the compute that it was charged."""
+    began = time.perf_counter()
+    job = submit(client, project, asset_id)
+    while True:
+        ended, at = followed.next()
+        if ended["id"] == job["id"]:
+            return at - began - float(ended["compute_s"])
+
+
+@contextmanager
+def bare(files: list[Path]) -> Iterator["subprocess.Popen[str]"]:
+    """The loop, ready: it takes a count on its standard input and answers with seconds."""
+    environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+    argv = [sys.executable, "-m", "tests.bench._inference_bare", *map(str, files)]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def ask(process: "subprocess.Popen[str]", count: int) -> float:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{count}\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def megapixels(files: list[Path], count: int) -> float:
+    sizes = []
+    for path in files:
+        with Image.open(path) as picture:
+            sizes.append(picture.width * picture.height / 1e6)
+    return sum(sizes[number % len(sizes)] for number in range(count))
+
+
+def rows() -> list[dict[str, Any]]:
+    ours, theirs, beyond = list[float](), list[float](), list[float]()
+    with tempfile.TemporaryDirectory() as folder:
+        files = photographs(Path(folder))
+        with bare(files) as loop, signed_in(without=("learner",)) as client:
+            workspace = client.get("/api/v1/me").raise_for_status().json()["workspaces"][0]["id"]
+            found = client.get(f"/api/v1/workspaces/{workspace}/projects").raise_for_status().json()["items"]
+            project = f"/api/v1/projects/{found[0]['id']}"
+            assets = [upload(client, project, path.read_bytes()) for path in files]
+            followed = Followed(client, project)
+            through(client, project, assets, followed, 8)  # warm
+            ask(loop, 4)
+            for _ in range(ROUNDS):
+                ours.append(megapixels(files, JOBS) / through(client, project, assets, followed, JOBS))
+                theirs.append(megapixels(files, JOBS) / ask(loop, JOBS))
+                print(f"ours {ours[-1]:.3f}, bare {theirs[-1]:.3f} megapixels/s", file=sys.stderr)
+            small = upload(client, project, single_tile(Path(folder)))
+            beyond = [1e3 * alone(client, project, small, followed) for _ in range(ALONE)]
+    return _report(ours, theirs, beyond)
+
+
+def _report(ours: list[float], theirs: list[float], beyond: list[float]) -> list[dict[str, Any]]:
+    ratio = statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
+    beside = f"{statistics.median(ours):.3f} and {statistics.median(theirs):.3f} megapixels/s"
+    p50, p99 = statistics.median(beyond), sorted(beyond)[int(0.99 * len(beyond))]
+    return [
+        {
+            "name": f"enhance with {IN_FLIGHT} in flight, of a bare loop",
+            "value": round(ratio, 3),
+            "unit": "x",
+            "bar": ">= 0.9",
+            "ok": ratio >= 0.9,
+            "beside": beside,
+        },
+        _ms("one job, beyond its compute, p50", p50, 60),
+        _ms("one job, beyond its compute, p99", p99, 150),
+    ]
+
+
+def _ms(name: str, value: float, bar: float) -> dict[str, Any]:
+    row = {"name": name, "value": round(value, 1), "unit": "ms", "bar": f"<= {bar:g}", "ok": value <= bar}
+    return {**row, "beside": None}
