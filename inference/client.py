@@ -44,6 +44,7 @@ _TOO_LITTLE_S = 0.05  # of time, to hear whether Triton is back
 # A model's process that died, or a server on its way down. A model that breaks each time must not be asked for ever.
 _PERHAPS_BROKEN = ("INTERNAL", "UNKNOWN", "CANCELLED")
 _TRIES_WHEN_BROKEN = 5  # two of them go by until a dead model is noticed and Triton is started anew
+_UNKNOWN = "unknown model"  # what Triton says of one that it has not loaded
 _IN_ORDER = InOrder()
 
 _CHANNEL = [
@@ -73,7 +74,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Triton's version, and whether it holds each model that a task needs (by name/version)."""
+    """Triton's version, and whether its repository has each model that a task needs."""
 
     version: str
     models: dict[str, bool]
@@ -138,7 +139,7 @@ def run(
 
 
 def ready(timeout_s: float = 2.0) -> bool:
-    """Whether Triton answers and holds every task's model."""
+    """Whether Triton answers and has every task's model, loaded or to be loaded when it is needed."""
     return _process_client(os.getpid()).ready(timeout_s)
 
 
@@ -170,6 +171,7 @@ class Client:
 
     async def _open(self) -> None:
         self._gate = Gate(self._in_flight)
+        self._loading = asyncio.Lock()
         self._stub = triton.InferenceServerClient(self._url, channel_args=_CHANNEL)
 
     def close(self) -> None:
@@ -215,13 +217,9 @@ class Client:
     def ready(self, timeout_s: float) -> bool:
         """As the module's `ready`."""
 
-        async def ask() -> bool:
-            names = {task.model for task in TASKS.values()}
-            return all([await self._stub.is_model_ready(name, client_timeout=timeout_s) for name in names])
-
         try:
-            return self._submit(ask()).result(timeout_s)
-        except (InferenceServerException, TimeoutError):
+            return all(self.describe(timeout_s).models.values())
+        except TritonUnavailable:
             return False
 
     def describe(self, timeout_s: float) -> Server:
@@ -229,14 +227,9 @@ class Client:
 
         async def ask() -> Server:
             about = await self._stub.get_server_metadata(client_timeout=timeout_s)
-            needed = {MODELS[task.model] for task in TASKS.values()}
-            ready = {
-                f"{model.name}/{model.version}": await self._stub.is_model_ready(
-                    model.name, str(model.version), client_timeout=timeout_s
-                )
-                for model in needed
-            }
-            return Server(about.version, ready)
+            index = await self._stub.get_model_repository_index(client_timeout=timeout_s)
+            there = {model.name for model in index.models}
+            return Server(about.version, {name: name in there for name in {task.model for task in TASKS.values()}})
 
         try:
             return self._submit(ask()).result(timeout_s)
@@ -300,8 +293,11 @@ class Client:
             try:
                 return await self._ask(work, tile)
             except InferenceServerException as exc:
-                status = _status(exc)
-                broken += status in _PERHAPS_BROKEN
+                unknown = _UNKNOWN in exc.message()
+                status = "UNAVAILABLE" if unknown else _status(exc)
+                broken += unknown or status in _PERHAPS_BROKEN
+                if unknown and broken < _TRIES_WHEN_BROKEN and await self._load(work):
+                    continue
                 away = exc if status == "UNAVAILABLE" else None
                 if status == "DEADLINE_EXCEEDED":
                     raise InferenceTimeout(f"The model {work.model.name} did not finish in time.") from exc
@@ -312,6 +308,23 @@ class Client:
                 log.warning("inference.tile_retried", model=work.model.name, status=status, pause_s=pause_s)
             await asyncio.sleep(min(pause_s, max(work.left_s(), 0.0)))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _load(self, work: _Run) -> bool:
+        """Have Triton load the model, which nobody needed since it was started. False: it went away meanwhile.
+
+        Raises: InferenceFailed, where it can't be loaded.
+        """
+        name, left_s = work.model.name, max(work.left_s(), 0.001)
+        async with self._loading:
+            try:
+                if not await self._stub.is_model_ready(name, client_timeout=left_s):
+                    log.info("inference.model_loading", model=name)
+                    await self._stub.load_model(name, client_timeout=left_s)
+            except InferenceServerException as exc:
+                if _status(exc) in ("UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED"):
+                    return False
+                raise InferenceFailed(f"The model {name} can't be loaded: {exc.message()}") from exc
+        return True
 
     async def _ask(self, work: _Run, tile: tiles.Tile) -> _Answer:
         piece = tiles.cut(work.picture, tile)

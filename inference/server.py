@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,8 +61,10 @@ class ModelRepository:
     names: tuple[str, ...]
 
 
-def build(var: Path, *, device: Device = "auto", dtype: str = "auto") -> ModelRepository:
+def build(var: Path, *, device: Device = "auto", dtype: str = "auto", instances: int = 0) -> ModelRepository:
     """Lay out `var/triton`. Idempotent, and a matter of milliseconds the second time; never needs torch.
+
+    `instances`: of each model; 0 for what is fastest.
 
     Raises: SetUpFailed, inference.networks.weights.WeightsMissing.
     """
@@ -70,7 +72,7 @@ def build(var: Path, *, device: Device = "auto", dtype: str = "auto") -> ModelRe
     kind = "KIND_GPU" if device == "gpu" or (device == "auto" and _has_gpu()) else "KIND_CPU"
     _lay_backend(home / "backends" / "python")
     for model in MODELS.values():
-        _lay_model(home / "models" / model.name, model, kind=kind, dtype=dtype)
+        _lay_model(home / "models" / model.name, model, kind=kind, dtype=dtype, instances=instances or _fastest(kind))
     for folder in (home / "models").iterdir():
         if folder.name not in MODELS:
             shutil.rmtree(folder)
@@ -78,11 +80,12 @@ def build(var: Path, *, device: Device = "auto", dtype: str = "auto") -> ModelRe
 
 
 def command(
-    var: Path, *, grpc_port: int, metrics_port: int, http_port: int | None = None
+    var: Path, *, grpc_port: int, metrics_port: int, http_port: int | None = None, preload: Sequence[str] = ()
 ) -> tuple[list[str], dict[str, str]]:
     """What starts Triton on what `build(var)` laid out, and its whole environment. The process ends on SIGTERM.
 
-    gRPC and metrics listen on 127.0.0.1; HTTP is closed unless a port is given.
+    gRPC and metrics listen on 127.0.0.1; HTTP is closed unless a port is given. Models are loaded when they are needed,
+    but for those of `preload`.
     """
     home = _home(var)
     server = [
@@ -92,6 +95,7 @@ def command(
         "--backend-config", f"python,shm-region-prefix-name={_shared_memory_prefix(home)}",
         "--backend-config", "python,shm-default-byte-size=8388608",  # a tile of 256 with its answer is 1.1 MB
         "--disable-auto-complete-config",
+        "--model-control-mode", "explicit",
         "--grpc-address", "127.0.0.1", "--grpc-port", str(grpc_port),
         # The client pings every 20 s to notice a dead peer; the default would hang up on it.
         "--grpc-http2-min-recv-ping-interval-without-data", "5000",
@@ -101,6 +105,7 @@ def command(
         "--exit-timeout-secs", "5",
         "--log-info", "false", "--log-format", "ISO8601",
     ]  # fmt: skip
+    server += [word for name in preload for word in ("--load-model", name)]
     http = ["--http-address", "127.0.0.1", "--http-port", str(http_port)] if http_port else ["--allow-http", "false"]
     argv = [sys.executable, "-m", "inference.server", "--home", str(home), "--", *server, *http]
     return argv, {**os.environ, **_environment()}
@@ -156,9 +161,12 @@ def _put(target: Path, source: Path) -> None:
     part.replace(target)
 
 
-def _lay_model(folder: Path, model: Model, *, kind: str, dtype: str) -> None:
-    # Threads that compute one tile together wait for each other: two tiles by one thread each are done a third sooner.
-    instances = min(len(os.sched_getaffinity(0)), _MOST_INSTANCES) if kind == "KIND_CPU" else 1
+def _fastest(kind: str) -> int:
+    """Threads that share a tile wait for each other: two tiles by one thread each are done a third sooner."""
+    return min(len(os.sched_getaffinity(0)), _MOST_INSTANCES) if kind == "KIND_CPU" else 1
+
+
+def _lay_model(folder: Path, model: Model, *, kind: str, dtype: str, instances: int) -> None:
     version = folder / str(model.version)
     made = weights.prepare(model, version)
     _put(version / "model.py", _REPOSITORY_ROOT / "inference" / "repository" / "model.py")

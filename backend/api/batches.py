@@ -8,8 +8,8 @@ from ninja import Field, Query, Router, Schema, Status
 
 from backend.api.auth import Request
 from backend.api.contract import raises
-from backend.api.jobs import Later, TaskName
-from backend.api.lists import ByTime, CreatedQuery, Word, shown_together
+from backend.api.jobs import TaskName
+from backend.api.lists import ByTime, CreatedQuery, Moment, Word, shown_together
 from backend.api.schemas import AssetId, BatchId, Body, PageOf, PersonId, ProjectId
 from backend.core import ids
 from backend.generations import batches
@@ -28,7 +28,7 @@ class BatchQuery(CreatedQuery):
 
 
 class BatchIn(Body):
-    task: TaskName
+    task: Annotated[TaskName, Field(examples=["denoise"])]
     input_asset_ids: Annotated[list[AssetId], Field(min_length=1, max_length=1000)]
     parameters: dict[str, Any] = Field(default_factory=dict, description="Those that all jobs have.")
     vary: Annotated[
@@ -40,7 +40,7 @@ class BatchIn(Body):
         ),
     ] = {}  # pydantic copies it
     lane: Lane = Lane.BATCH
-    start_by: Annotated[Later | None, Field(description="Jobs that could not start until then expire.")] = None
+    start_by: Annotated[Moment | None, Field(description="Jobs that could not start until then expire.")] = None
     run_timeout_s: Annotated[int | None, Field(ge=1, le=86_400, description="Of each job.")] = None
 
 

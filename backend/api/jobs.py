@@ -1,11 +1,10 @@
 """AI jobs: what can be asked for, asking for it, following it, cancelling it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
-from pydantic import AfterValidator
 
 from backend.api import edits, stream
 from backend.api.auth import Request
@@ -40,13 +39,6 @@ def _task_names() -> list[str]:
     return [task["name"] for task in queries.tasks()]
 
 
-def _to_come(at: datetime) -> datetime:
-    if at <= datetime.now(UTC):
-        raise ValueError("that time is over")
-    return at
-
-
-Later = Annotated[Moment, AfterValidator(_to_come)]
 TaskName = Annotated[
     str, Field(max_length=100, examples=["enhance"], json_schema_extra=lambda said: said.update(enum=_task_names()))
 ]
@@ -86,7 +78,7 @@ class JobIn(Body):
         Lane,
         Field(description="What nobody waits for goes by the batch lane: it takes what the interactive one leaves."),
     ] = Lane.INTERACTIVE
-    start_by: Annotated[Later | None, Field(description="A job that could not start until then expires.")] = None
+    start_by: Annotated[Moment | None, Field(description="A job that could not start until then expires.")] = None
     run_timeout_s: Annotated[
         int | None,
         Field(ge=1, le=86_400, description="How long it may run; by default as long as it needs, within reason."),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import psycopg
+from environs import Env
 
 from backend.embedded import postgres, seaweedfs, valkey
 from backend.embedded.children import Command
@@ -60,9 +61,15 @@ def is_outer(plan: Plan, part: Part) -> bool:
 
 def _triton(plan: Plan) -> Command:
     from inference import server  # here, for a stack with a TRITON_URL needs none of it
+    from inference.contracts import ENHANCE
 
-    server.build(plan.var)
-    argv, env = server.command(plan.var, grpc_port=plan.ports["triton"], metrics_port=plan.ports["triton_metrics"])
+    server.build(plan.var, instances=Env().int("TRITON_INSTANCES", 0))
+    argv, env = server.command(
+        plan.var,
+        grpc_port=plan.ports["triton"],
+        metrics_port=plan.ports["triton_metrics"],
+        preload=[name for name in Env().list("TRITON_PRELOAD", [ENHANCE.model]) if name],
+    )
     return Command(argv, env)
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 from backend.core import trace
 from inference import client as door
 from inference.client import Client, Progress, Result
-from inference.contracts import EnhanceParameters
+from inference.contracts import DenoiseParameters, EnhanceParameters
 from inference.errors import (
     InferenceCancelled,
     InferenceTimeout,
@@ -28,8 +29,9 @@ from inference.errors import (
     UnknownTask,
 )
 from inference.gate import InOrder
-from inference.models import SPAN_X2
+from inference.models import FFDNET, SPAN_X2
 from inference.networks import weights
+from inference.networks.ffdnet import Ffdnet
 from inference.networks.span import Span
 from inference.tiles import Picture
 from tests.bench import inference_quality as quality
@@ -70,6 +72,40 @@ def test_equals_the_untiled_network(client: Client, span: Span, photograph: Pict
     assert np.abs(result.picture.astype(int) - whole).max() <= 2
     assert seen[-1] == (result.tiles, result.tiles) == (6, 6)
     assert seen == sorted(set(seen))
+
+
+def test_what_the_task_says_reaches_the_network(client: Client, photograph: Picture, tmp_path: Path) -> None:
+    """Denoise by tiles is what its network gives for the whole, told the same strength."""
+    picture = np.ascontiguousarray(photograph[:301, :303])
+    result = client.run(
+        "denoise",
+        picture,
+        DenoiseParameters(strength=40),
+        on_progress=lambda now: None,
+        cancelled=lambda: False,
+        timeout_s=60.0,
+    )
+    weights_of = weights.prepare(FFDNET, tmp_path).path
+    network = Ffdnet.load(weights_of, device=torch.device("cpu"), dtype=getattr(torch, result.dtype))
+    whole, _doubt = network.run(torch.from_numpy(picture), sigma=40.0)
+    assert result.tiles == 4
+    assert np.abs(result.picture.astype(int) - whole.numpy()).max() <= 1
+
+
+def test_a_model_is_loaded_when_it_is_needed(client: Client, triton: Triton) -> None:
+    """And only then: at rest it takes no memory."""
+    with grpc.InferenceServerClient(triton.url) as raw:
+        raw.load_model(SPAN_X2.name)
+        raw.unload_model(SPAN_X2.name)
+        deadline = time.monotonic() + 20
+        while raw.is_model_ready(SPAN_X2.name):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert client.ready(2.0)
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda _: _enhance(client, np.zeros((8, 8, 3), np.uint8)), range(4)))
+        assert [result.tiles for result in results] == [1] * 4
+        assert raw.is_model_ready(SPAN_X2.name)
 
 
 def test_result_knows_where_it_came_from(client: Client, triton: Triton) -> None:

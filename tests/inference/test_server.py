@@ -75,7 +75,9 @@ def test_wrong_weights_are_not_served(tmp_path: Path) -> None:
     """A weight file that was swapped after set-up keeps the server from starting."""
     triton = Triton(tmp_path)
     (tmp_path / "triton" / "models" / SPAN_X2.name / "1" / "weights.safetensors").write_bytes(b"swapped")
-    argv, environment = server.command(tmp_path, grpc_port=triton.grpc_port, metrics_port=triton.metrics_port)
+    argv, environment = server.command(
+        tmp_path, grpc_port=triton.grpc_port, metrics_port=triton.metrics_port, preload=[SPAN_X2.name]
+    )
     ended = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
     assert "are not the ones that it was set up with" in ended.stderr

@@ -139,7 +139,7 @@ NEEDS: dict[str, Need] = {
     ),
     "submit_batch": Need(
         Act.EDIT,
-        body=lambda it: {"task": "denoise", "input_asset_ids": [it["asset_id"]], "vary": {"strength": [10, 20]}},
+        body=lambda it: {"task": "denoise", "input_asset_ids": [it["asset_id"]]},
     ),
     "list_batches": Need(Act.READ),
     "get_batch": Need(Act.READ),

@@ -2041,7 +2041,7 @@ export interface components {
         BatchIn: {
             /**
              * Task
-             * @example enhance
+             * @example denoise
              * @enum {string}
              */
             task: "enhance" | "denoise";

@@ -60,7 +60,7 @@ def test_no_label_could_hold_an_id() -> None:
     labels = {label for one in metrics.DECLARED for label in one.labels}
     assert labels <= {
         *("method", "route", "status", "part", "scope", "database", "state", "use", "operation", "outcome", "model"),
-        *("work", "task", "kind", "reason", "code"),
+        *("work", "task", "lane", "kind", "reason", "code"),
     }
 
 

@@ -29,7 +29,7 @@ def test_all_of_it_is_seen(manage: Manage) -> None:
     assert len(now["workers"]) == 1
     assert now["outbox"]["events"] >= 0
     assert now["learner_lag_s"] >= 0
-    assert set(now["jobs"]) == {"queued", "running", "succeeded", "failed", "cancelled"}
+    assert set(now["jobs"]) == {"queued", "running", "succeeded", "failed", "cancelled", "expired"}
     assert {process["name"] for process in now["processes"]} == {part.name for part in PARTS}
     assert all(process["memory_mb"] > 1 for process in now["processes"])
 
