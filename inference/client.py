@@ -172,6 +172,7 @@ class Client:
     async def _open(self) -> None:
         self._gate = Gate(self._in_flight)
         self._loading = asyncio.Lock()
+        self._loaded: set[str] = set()  # models that Triton had when it was asked last
         self._stub = triton.InferenceServerClient(self._url, channel_args=_CHANNEL)
 
     def close(self) -> None:
@@ -262,6 +263,8 @@ class Client:
                 answers.append(answer)
                 work.progress.put(Progress(len(answers), len(plan), sum(one.compute_s for one in answers)))
 
+        if model.name not in self._loaded:
+            await self._load(work)
         try:
             async with asyncio.TaskGroup() as runners:
                 for _ in range(min(self._in_flight, len(plan))):
@@ -324,6 +327,7 @@ class Client:
                 if _status(exc) in ("UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED"):
                     return False
                 raise InferenceFailed(f"The model {name} can't be loaded: {exc.message()}") from exc
+        self._loaded.add(name)
         return True
 
     async def _ask(self, work: _Run, tile: tiles.Tile) -> _Answer:

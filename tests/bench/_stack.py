@@ -1,5 +1,6 @@
 """Hides the stack that a measurement runs on: its own, started for it, without the parts that it does not need."""
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,17 @@ def scratch(*, without: Sequence[str]) -> Iterator[Supervisor]:
                 yield supervisor
             finally:
                 supervisor.stop()
+
+
+def environment(plan: plans.Plan) -> dict[str, str]:
+    """What a process of ours on that stack reads. No limit of requests is reached."""
+    return {
+        **os.environ,
+        **plan.settings(),
+        "ATELIER_VAR": str(plan.var),
+        "DJANGO_SETTINGS_MODULE": "backend.settings",
+        **dict.fromkeys(("RATE_PERSON_PER_MIN", "RATE_TOKEN_PER_MIN", "RATE_WORKSPACE_PER_MIN"), "10000000"),
+    }
 
 
 @contextmanager

@@ -29,7 +29,7 @@ import psutil
 from backend.core import ids
 from backend.embedded.plan import HOST, ROOT, Plan, accepts, free_port
 from tests.bench._api_load import Act, Client, closed_loop, open_loop
-from tests.bench._stack import scratch
+from tests.bench._stack import environment, scratch
 
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS, SECONDS = (3, 1.0) if QUICK else (7, 2.0)
@@ -97,13 +97,7 @@ def _plain(typed: str) -> str:
 
 
 def _servers(plan: Plan) -> list[Server]:
-    own = {
-        **plan.settings(),
-        "ATELIER_VAR": str(plan.var),
-        "DJANGO_SETTINGS_MODULE": "backend.settings",
-        # Limits are counted as always, and none is reached.
-        **dict.fromkeys(("RATE_PERSON_PER_MIN", "RATE_TOKEN_PER_MIN", "RATE_WORKSPACE_PER_MIN"), "10000000"),
-    }
+    own = environment(plan)
     # Peers have no row-level security: they ask as a role that it does not hold.
     peer = {**own, "DATABASE_URL": plan.database_url("superuser"), "PYTHONPATH": str(ROOT)}
     peer["DJANGO_SETTINGS_MODULE"] = "tests.bench._api_peers.settings"
@@ -124,7 +118,7 @@ def _running(server: Server, plan: Plan, core: int) -> Iterator[None]:
     with open(plan.folder("logs") / f"bench-{server.name}.log", "ab") as log:
         child = subprocess.Popen(
             [sys.executable, *server.argv, *address],
-            env={**os.environ, **server.env},
+            env=server.env,
             cwd=ROOT,
             stdout=log,
             stderr=log,
@@ -256,7 +250,7 @@ def rows() -> list[dict[str, Any]]:
         plan = supervisor.plan
         filled = subprocess.run(
             [sys.executable, "-m", "tests.bench._api_data", plan.database_url("superuser")],
-            env={**os.environ, **plan.settings(), "ATELIER_VAR": str(plan.var)},
+            env=environment(plan),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             check=True,

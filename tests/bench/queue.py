@@ -15,7 +15,7 @@ import httpx
 import psycopg
 
 from backend.embedded.plan import Plan
-from tests.bench._stack import scratch
+from tests.bench._stack import environment, scratch
 
 QUICK = bool(os.environ.get("QUICK"))
 CLAIMS, SUBMITS = (100, 100) if QUICK else (1000, 1000)
@@ -30,19 +30,9 @@ FROM assets_asset
 """
 
 
-def _environment(plan: Plan) -> dict[str, str]:
-    return {
-        **os.environ,
-        **plan.settings(),
-        "ATELIER_VAR": str(plan.var),
-        "DJANGO_SETTINGS_MODULE": "backend.settings",
-        **dict.fromkeys(("RATE_PERSON_PER_MIN", "RATE_WORKSPACE_PER_MIN"), "10000000"),
-    }
-
-
 def _fill(plan: Plan) -> list[dict[str, Any]]:
     argv = [sys.executable, "-m", "tests.bench._api_data", plan.database_url("superuser")]
-    made = subprocess.run(argv, env=_environment(plan), capture_output=True, check=True, text=True)
+    made = subprocess.run(argv, env=environment(plan), capture_output=True, check=True, text=True)
     with psycopg.connect(plan.database_url("superuser"), autocommit=True) as connection:
         connection.execute(QUEUE)
         connection.execute("VACUUM ANALYZE generations_job")
@@ -60,7 +50,7 @@ def _claims(plan: Plan) -> list[float]:
         "    began = time.perf_counter(); assert claim_next(); times.append(1e3 * (time.perf_counter() - began))\n"
         "print(json.dumps(times))"
     )
-    run = subprocess.run([sys.executable, "-c", code], env=_environment(plan), stdout=subprocess.PIPE, check=True)
+    run = subprocess.run([sys.executable, "-c", code], env=environment(plan), stdout=subprocess.PIPE, check=True)
     times: list[float] = json.loads(run.stdout.splitlines()[-1])
     return times
 

@@ -1,0 +1,172 @@
+"""Measures what people who share the models have of it: how long the light ones wait beside a heavy one, and what share
+a workspace gets whose jobs cost ten times as much.
+
+All through the API, on a stack of its own: times are the job's own, from its making to its end, and costs the ledger's.
+Run it alone.
+"""
+
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+import psutil
+from PIL import Image
+
+from backend.embedded.plan import Plan
+from tests.bench import inference_quality as quality
+from tests.bench._stack import environment, scratch
+from tests.bench.enhance import upload
+
+QUICK = bool(os.environ.get("QUICK"))
+LIGHT, EVERY_S = 9, 5.0
+PHASE_S = 40 if QUICK else 120
+HEAVY_JOBS = 150 if QUICK else 500
+SHARE_S = 60 if QUICK else 240
+DEAR_PX, CHEAP_PX = 700, 256  # nine tiles with their context, and one without
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is signed in, and their project."""
+
+    client: httpx.Client
+    project: str
+    asset: str = ""
+
+    def submit(self, asset: str) -> None:
+        body = {"task": "enhance", "input_asset_id": asset}
+        self.client.post(f"{self.project}/jobs", json=body).raise_for_status()
+
+    def send(self, assets: list[str]) -> str:
+        """A batch; its address."""
+        body = {"task": "enhance", "input_asset_ids": assets}
+        sent = self.client.post(f"{self.project}/batches", json=body).raise_for_status()
+        return f"/api/v1/batches/{sent.json()['id']}"
+
+    def jobs(self, **query: str) -> list[dict[str, Any]]:
+        """All of the project that the query names."""
+        found, cursor = list[dict[str, Any]](), {}
+        while True:
+            asked = {"limit": "200", **query, **cursor}
+            page = self.client.get(f"{self.project}/jobs", params=asked).raise_for_status().json()
+            found += page["items"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = {"cursor": page["next_cursor"]}
+
+
+def picture(side_px: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(quality.photograph("astronaut")).resize((side_px, side_px)).save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
+
+
+@contextmanager
+def people(workspaces: int, each: int) -> Iterator[tuple[Plan, list[Person]]]:
+    with scratch(without=("learner",)) as supervisor:
+        plan = supervisor.plan
+        argv = [sys.executable, "-m", "tests.bench._people", str(workspaces), str(each)]
+        made = subprocess.run(argv, env=environment(plan), capture_output=True, check=True, text=True)
+        found = []
+        for one in json.loads(made.stdout.splitlines()[-1]):
+            cookies = {"sessionid": one["session"], "csrftoken": "b" * 32}
+            headers = {"Origin": plan.url, "X-CSRFToken": "b" * 32}
+            client = httpx.Client(base_url=plan.url, timeout=60.0, cookies=cookies, headers=headers)
+            found.append(Person(client, f"/api/v1/projects/{one['project']}"))
+        yield plan, found
+
+
+def took_s(job: dict[str, Any]) -> float:
+    return (datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["created_at"])).total_seconds()
+
+
+def light_phase(light: list[Person], seconds: float, seen: set[str]) -> tuple[list[float], list[float], float]:
+    """Seconds that each job of the light ones took, the compute of each, and the cores' use meanwhile."""
+    psutil.cpu_percent()
+    began, number = time.monotonic(), 0
+    while time.monotonic() - began < seconds:
+        who = light[number % len(light)]
+        who.submit(who.asset)
+        number += 1
+        time.sleep(max(0.0, began + number * EVERY_S / len(light) - time.monotonic()))
+    use = psutil.cpu_percent() / 100
+    while True:
+        jobs = [job for job in light[0].jobs() if job["lane"] == "interactive" and job["id"] not in seen]
+        if all(job["finished_at"] for job in jobs):
+            break
+        time.sleep(0.2)
+    seen |= {job["id"] for job in jobs}
+    return [took_s(job) for job in jobs], [float(job["compute_s"]) for job in jobs], use
+
+
+def p95(values: list[float]) -> float:
+    return sorted(values)[int(0.95 * len(values))]
+
+
+def heavy_and_light() -> list[dict[str, Any]]:
+    small = picture(CHEAP_PX)
+    with people(1, LIGHT + 1) as (_plan, (heavy, *light)):
+        asset = upload(heavy.client, heavy.project, small)
+        light = [Person(one.client, one.project, asset) for one in light]
+        seen: set[str] = set()
+        light_phase(light, 10, seen)  # warm
+        alone, _computed, idle_use = light_phase(light, PHASE_S, seen)
+        batch = heavy.send([asset] * HEAVY_JOBS)
+        beside, computed, use = light_phase(light, PHASE_S, seen)
+        ended = heavy.client.get(batch).json()["ended"]
+        heavy.client.post(f"{batch}/cancel").raise_for_status()
+    unit_s = statistics.median(computed)
+    bar_s = 2 * p95(alone) + unit_s
+    said = f"alone {p95(alone):.2f} s, one unit {unit_s:.2f} s; p50 {statistics.median(alone):.2f} → "
+    said += f"{statistics.median(beside):.2f} s; cores {idle_use:.0%} → {use:.0%}"
+    return [
+        _row("light ones' p95 beside 500 queued", p95(beside), "s", f"<= {bar_s:.2f}", p95(beside) <= bar_s, said),
+        _row("use of the cores meanwhile", use, "", ">= 0.95", use >= 0.95 and not ended, None),
+    ]
+
+
+def shares() -> list[dict[str, Any]]:
+    """Three workspaces whose queues are full; one's jobs cost about ten times as much."""
+    with people(3, 1) as (_plan, everybody):
+        for number, who in enumerate(everybody):
+            asset = upload(who.client, who.project, picture(DEAR_PX if number == 0 else CHEAP_PX))
+            who.send([asset] * (120 if number == 0 else 1000))
+        time.sleep(10)  # until all are served
+        before = [_computed(who) for who in everybody]
+        time.sleep(SHARE_S)
+        after = [_computed(who) for who in everybody]
+    used = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(before, after, strict=True)]
+    whole = sum(compute for compute, _jobs in used)
+    share = used[0][0] / whole
+    costs = [compute / jobs for compute, jobs in used]
+    by_count = costs[0] / sum(costs)
+    beside = f"turns by count would give it {by_count:.0%}; its jobs cost {costs[0] / statistics.mean(costs[1:]):.1f} ×"
+    return [
+        _row(
+            "share of the dear workspace, of a third", share * 3, "x", "0.95..1.05", abs(share * 3 - 1) <= 0.05, beside
+        )
+    ]
+
+
+def _computed(who: Person) -> tuple[float, int]:
+    """Seconds of compute of what ended, and how many jobs those are."""
+    ended = who.jobs(state="succeeded")
+    return sum(float(job["compute_s"]) for job in ended), len(ended)
+
+
+def rows() -> list[dict[str, Any]]:
+    return [*heavy_and_light(), *shares()]
+
+
+def _row(name: str, value: float, unit: str, bar: str, ok: bool, beside: str | None) -> dict[str, Any]:
+    return {"name": name, "value": round(value, 3), "unit": unit, "bar": bar, "ok": ok, "beside": beside}
