@@ -86,7 +86,7 @@ JOB_RUN_TIMEOUT_S = env.int("JOB_RUN_TIMEOUT_S", 300)
 # In one worker process. What the batch lane may not have is kept for jobs that somebody waits for.
 JOBS_AT_ONCE = env.int("JOBS_AT_ONCE", 12)
 JOBS_AT_ONCE_BATCH = env.int("JOBS_AT_ONCE_BATCH", 8)
-JOBS_AT_ONCE_PERSON = env.int("JOBS_AT_ONCE_PERSON", 3)  # of one in a lane
+JOBS_AT_ONCE_PERSON = env.int("JOBS_AT_ONCE_PERSON", 6)  # of one in a lane
 MAX_BATCH_JOBS = env.int("MAX_BATCH_JOBS", 1000)
 MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", 256 * 1024 * 1024)  # of an input: results outgrow uploads
 

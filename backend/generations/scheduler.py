@@ -63,7 +63,7 @@ class Limits:
 
     jobs: int
     batch: int
-    person: int  # of one in a lane: one is read while another computes and a third is written
+    person: int  # of one in a lane: some are read or written while others compute
 
     def admit(self, job: Waiting, held: Collection[Flow]) -> bool:
         """Whether a worker that holds jobs of the people `held` may take that one, too."""

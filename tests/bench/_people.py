@@ -17,7 +17,8 @@ from django.test import Client  # noqa: E402 - as above
 
 from backend.core import ids, tenancy  # noqa: E402 - as above
 from backend.projects.services import create_project  # noqa: E402 - as above
-from backend.workspaces.models import Member, Person, Role  # noqa: E402 - as above
+from backend.workspaces.models import Member, Person  # noqa: E402 - as above
+from backend.workspaces.rights import Role  # noqa: E402 - as above
 from backend.workspaces.services import create_workspace  # noqa: E402 - as above
 
 

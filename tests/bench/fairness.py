@@ -29,8 +29,8 @@ from tests.bench.enhance import upload
 
 QUICK = bool(os.environ.get("QUICK"))
 LIGHT, EVERY_S = 9, 5.0
-PHASE_S = 40 if QUICK else 120
-HEAVY_JOBS = 150 if QUICK else 500
+PHASE_S = 30 if QUICK else 60
+HEAVY_JOBS = 300 if QUICK else 500
 SHARE_S = 60 if QUICK else 240
 DEAR_PX, CHEAP_PX = 700, 256  # nine tiles with their context, and one without
 
@@ -55,7 +55,7 @@ class Person:
 
     def jobs(self, **query: str) -> list[dict[str, Any]]:
         """All of the project that the query names."""
-        found, cursor = list[dict[str, Any]](), {}
+        found, cursor = list[dict[str, Any]](), dict[str, str]()
         while True:
             asked = {"limit": "200", **query, **cursor}
             page = self.client.get(f"{self.project}/jobs", params=asked).raise_for_status().json()
