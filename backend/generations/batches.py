@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, Sum
 
-from backend.assets.queries import access_assets
+from backend.assets.queries import assets_of
 from backend.core import events, ids, live, queue, times
 from backend.core.errors import InvalidInput, NotFound
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
@@ -57,9 +57,7 @@ def submit_batch(
             f"These are {count} jobs; a batch has up to {settings.MAX_BATCH_JOBS}.", max_jobs=settings.MAX_BATCH_JOBS
         )
     each = [services.check_parameters(contract, {**parameters, **varied}) for varied in _varied(vary)]
-    assets = access_assets(by, input_asset_ids)
-    if any(asset.project_id != project.id for asset in assets):
-        raise NotFound("There is no such asset in this project.")
+    assets = assets_of(project, input_asset_ids)
     batch = Batch.objects.create(
         id=ids.new_id(),
         workspace_id=project.workspace_id,
