@@ -6,7 +6,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ INNER_PORTS = (
 PASSWORDS = ("superuser", "owner", "app", "system", "s3_access", "s3_secret", "django")
 # Below the range from which Linux takes ports for outgoing connections, so that no client can sit on ours at a restart.
 PORT_RANGE = range(20_000, 32_000)
+PORT_BLOCK = len(INNER_PORTS) + 1  # with the web's: what a stack takes
 
 
 class StackError(Exception):
@@ -92,9 +93,8 @@ def load(var: Path, *, web_port: int | None, demo: bool, url: str = "") -> Plan:
     state = var / "state.json"
     kept = json.loads(state.read_text()) if state.exists() else {"ports": {}, "passwords": {}}
     ports: dict[str, int] = kept["ports"]
-    for name in [*INNER_PORTS, "web"]:
-        if name not in ports:
-            ports[name] = free_port(taken=set(ports.values()))
+    missing = [name for name in (*INNER_PORTS, "web") if name not in ports]
+    ports.update(zip(missing, free_ports(len(missing), taken=set(ports.values())), strict=True))
     passwords = {name: kept["passwords"].get(name) or secrets.token_urlsafe(24) for name in PASSWORDS}
     write_at_once(state, json.dumps({"ports": ports, "passwords": passwords}, indent=1))
     if web_port is not None:
@@ -128,11 +128,19 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port(*, taken: set[int]) -> int:
-    for port in random.SystemRandom().sample(PORT_RANGE, 500):
-        if port not in taken and is_free(port):
-            return port
-    raise StackError("No free port between 20000 and 32000 on 127.0.0.1.")
+def free_port(*, taken: Set[int]) -> int:
+    return free_ports(1, taken=taken)[0]
+
+
+def free_ports(count: int, *, taken: Set[int] = frozenset()) -> range:
+    """So many in a row, at most `PORT_BLOCK`, from one of its multiples: of two stacks that choose at the same moment
+    one then seldom takes another's before that listens."""
+    blocks = range(PORT_RANGE.start, PORT_RANGE.stop, PORT_BLOCK)
+    for first in random.SystemRandom().sample(blocks, len(blocks)):
+        ports = range(first, first + count)
+        if taken.isdisjoint(ports) and all(map(is_free, ports)):
+            return ports
+    raise StackError(f"No free port between 20000 and 32000 on 127.0.0.1, or no {count} in a row.")
 
 
 def accepts(port: int, *, timeout_s: float = 0.5) -> bool:

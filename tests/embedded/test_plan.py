@@ -74,3 +74,11 @@ def test_an_older_state_is_completed(tmp_path: Path) -> None:
     plan = plans.load(tmp_path, web_port=None, demo=True)
     assert (plan.ports["postgres"], plan.passwords["app"]) == (20001, "kept")
     assert set(plans.INNER_PORTS) <= set(plan.ports)
+
+
+def test_the_ports_of_a_stack_lie_together(tmp_path: Path) -> None:
+    """In a block that another stack, which chooses at the same moment, takes whole or not at all."""
+    for number in range(5):
+        ports = sorted(plans.load(tmp_path / str(number), web_port=None, demo=True).ports.values())
+        assert ports == list(range(ports[0], ports[0] + plans.PORT_BLOCK))
+        assert (ports[0] - plans.PORT_RANGE.start) % plans.PORT_BLOCK == 0

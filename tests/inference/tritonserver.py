@@ -1,13 +1,13 @@
 """A real tritonserver that tests and benches start, kill and start again, as a supervisor would."""
 
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import psutil
 
+from backend.embedded.plan import free_ports
 from inference import server
 from inference.client import Client
 
@@ -18,7 +18,7 @@ class Triton:
     def __init__(self, var: Path) -> None:
         self.var = var
         self.log = var / "triton.log"
-        self.grpc_port, self.metrics_port = _free_port(), _free_port()
+        self.grpc_port, self.metrics_port = free_ports(2)
         self.url = f"127.0.0.1:{self.grpc_port}"
         self.process: subprocess.Popen[bytes] | None = None
         server.build(var)
@@ -63,10 +63,3 @@ def await_ready(client: Client, *, timeout_s: float = 60.0) -> float:
         assert time.monotonic() < began + timeout_s, "Triton did not come up"
         time.sleep(0.1)
     return time.monotonic() - began
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
