@@ -133,7 +133,7 @@ def free_port(*, taken: Set[int]) -> int:
 
 
 def free_ports(count: int, *, taken: Set[int] = frozenset()) -> range:
-    """So many in a row, at most `PORT_BLOCK`, from one of its multiples: of two stacks that choose at the same moment
+    """So many in a row, at most `PORT_BLOCK`, from the start of a block: of two stacks that choose at the same moment
     one then seldom takes another's before that listens."""
     blocks = range(PORT_RANGE.start, PORT_RANGE.stop, PORT_BLOCK)
     for first in random.SystemRandom().sample(blocks, len(blocks)):

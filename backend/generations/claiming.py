@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 
 import psycopg
 import structlog
@@ -17,50 +18,20 @@ from django.db import DatabaseError, connections
 from psycopg_pool import PoolTimeout
 
 from backend.core import metrics, tenancy
-from backend.generations.scheduler import Flow, Lane, Limits, Share, Shares, Waiting, order
-from backend.generations.states import MAX_LOSSES, State, Step, after
+from backend.generations import flows
+from backend.generations.scheduler import Flow, Lane, Limits, Waiting, order
+from backend.generations.states import State, Step, after
 
 log = structlog.get_logger()
 POLL_S, BEAT_S = 0.2, 1.0
 _CLAIM_LOCK = 0x61746C_0003  # "atl" 3: one claim at a time over all workers, for a few milliseconds
+_WIDTH = 4  # workspaces that are looked at; four times as many where none of them has a job that may start
 
-# A loose index scan: one step of the index for each person who waits in a lane, however many jobs they queued.
-# A job on its last chance waits for another such to end: of jobs that lost their worker together one may have ended it,
-# and the others must not be given up for that.
-_HEADS = """
-WITH RECURSIVE flow AS (
-    (SELECT lane, workspace_id, person_id FROM generations_job WHERE state = 'queued' ORDER BY 1, 2, 3 LIMIT 1)
-    UNION ALL
-    SELECT next.* FROM flow CROSS JOIN LATERAL (
-        SELECT lane, workspace_id, person_id FROM generations_job
-        WHERE state = 'queued'
-            AND (lane, workspace_id, person_id) > (flow.lane, flow.workspace_id, flow.person_id)
-        ORDER BY 1, 2, 3 LIMIT 1
-    ) next
-)
-SELECT head.id, flow.lane, flow.workspace_id, flow.person_id, head.estimate_us FROM flow CROSS JOIN LATERAL (
-    SELECT id, estimate_us FROM generations_job
-    WHERE state = 'queued' AND lane = flow.lane AND workspace_id = flow.workspace_id AND person_id = flow.person_id
-        AND not_before <= now() AND (start_by IS NULL OR start_by > now())
-        AND (losses < %(last)s
-            OR NOT EXISTS (SELECT 1 FROM generations_job WHERE state = 'running' AND losses >= %(last)s))
-    ORDER BY id LIMIT 1
-) head
-"""
-_RUNNING = "SELECT DISTINCT lane, workspace_id, person_id FROM generations_job WHERE state = 'running'"
-_CLOCKS = """
-SELECT lane, workspace_id, person_id, clock_us, busy FROM generations_flowclock
-WHERE busy OR workspace_id = ANY(%s) ORDER BY id FOR UPDATE
-"""
 _TAKE = """
 UPDATE generations_job SET state = %s, attempt = attempt + 1, lease_until = now() + %s * interval '1 second',
     started_at = coalesce(started_at, now())
 WHERE id = (SELECT id FROM generations_job WHERE id = %s AND state = %s FOR UPDATE SKIP LOCKED)
 RETURNING attempt, traceparent, task, extract(epoch FROM now() - created_at)::float8
-"""
-_KEEP_CLOCK = """
-INSERT INTO generations_flowclock (lane, workspace_id, person_id, clock_us, busy) VALUES (%s, %s, %s, %s, %s)
-ON CONFLICT (lane, workspace_id, person_id) DO UPDATE SET clock_us = excluded.clock_us, busy = excluded.busy
 """
 _BEAT = """
 UPDATE generations_job AS job SET lease_until = now() + %s * interval '1 second',
@@ -108,29 +79,21 @@ def claim_next(held: Collection[Flow] = ()) -> Claim | None:
     `held`: the people whose jobs the caller has already, one for each job.
     """
     limits = Limits(settings.JOBS_AT_ONCE, settings.JOBS_AT_ONCE_BATCH, settings.JOBS_AT_ONCE_PERSON)
-    if len(held) >= limits.jobs:
+    lanes, full = limits.open_lanes(held), limits.full(held)
+    if not lanes:
         return None
     with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
-        cursor.execute(_HEADS, {"last": MAX_LOSSES - 1})
-        waiting = [Waiting(row[0], Lane(row[1]), *row[2:]) for row in cursor.fetchall()]
-        if not any(limits.admit(job, held) for job in waiting):
-            return None
-        cursor.execute(_RUNNING)
-        running = frozenset(
-            flow
-            for lane, workspace_id, person_id in cursor.fetchall()
-            for flow in (Flow(Lane(lane), workspace_id), Flow(Lane(lane), workspace_id, person_id))
-        )
-        cursor.execute(_CLOCKS, [[job.workspace_id for job in waiting]])
-        before = Shares({Flow(Lane(row[0]), row[1], row[2]): Share(row[3], row[4]) for row in cursor.fetchall()})
-        ordered, shares = order(waiting, before, running=running)
-        for job in ordered:
-            taken = limits.admit(job, held) and _take(job)
-            if taken:  # not somebody who cancels it at this moment
-                _keep_clocks(before, shares.charged(job.flows, job.cost_us))
-                return taken
-    return None
+        flows.fold()
+        for width in (len(full) + _WIDTH * 4**n for n in count()):
+            found = flows.find(lanes, full=full, width=width)
+            passed_over = flows.rest(found.idle)
+            for job in order(found.jobs, found.shares):
+                if taken := _take(job):  # not somebody who cancels it at this moment
+                    flows.serve(job, found.shares)
+                    return taken
+            if not passed_over:
+                return None
 
 
 def _take(job: Waiting) -> Claim | None:
@@ -145,20 +108,9 @@ def _take(job: Waiting) -> Claim | None:
     return Claim(job.job_id, job.lane, job.workspace_id, job.person_id, attempt, job.cost_us, traceparent, task)
 
 
-def _keep_clocks(before: Shares, now: Shares) -> None:
-    changed = [(flow, share) for flow, share in now.of.items() if before.of.get(flow) != share]
-    with connections["system"].cursor() as cursor:
-        cursor.executemany(_KEEP_CLOCK, [(*flow, share.clock_us, share.busy) for flow, share in changed])
-
-
 def settle(claim: Claim, used_us: int) -> None:
     """Correct the clocks that the claim charged by the estimate to what was used. In the tenant's transaction."""
-    with connections["default"].cursor() as cursor:
-        cursor.execute(
-            """UPDATE generations_flowclock SET clock_us = clock_us + %s
-            WHERE lane = %s AND workspace_id = %s AND (person_id IS NULL OR person_id = %s)""",
-            [used_us - claim.estimate_us, claim.lane, claim.workspace_id, claim.person_id],
-        )
+    flows.add_cost(claim.flows[1], used_us - claim.estimate_us)
 
 
 class Keeper:

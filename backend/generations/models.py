@@ -114,16 +114,47 @@ class Charge(models.Model):
 
 
 class FlowClock(models.Model):
-    """A flow of `scheduler` in a lane: a workspace (person is null) or a person in one. It is the claim's alone."""
+    """A flow of `scheduler`: a person in a workspace, a workspace, or a lane (null what it is not). The claim's alone.
+
+    `ready_at`: the flow may have a job that may start from then on; null where none waits.
+    """
 
     id = models.BigAutoField(primary_key=True)
     lane = models.TextField(choices=LANES, default=Lane.INTERACTIVE.value, db_default=Lane.INTERACTIVE.value)
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, null=True, related_name="+")
     person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, related_name="+")
     clock_us = models.BigIntegerField(default=0)
-    busy = models.BooleanField(default=False)
+    floor_us = models.BigIntegerField(default=0)
+    ready_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["lane", "workspace", "person"], name="flow_once", nulls_distinct=False)
         ]
+        indexes = [
+            models.Index(
+                fields=["lane", "clock_us", "ready_at"],
+                name="flow_next_workspace",
+                condition=models.Q(person__isnull=True, workspace__isnull=False, ready_at__isnull=False),
+            ),
+            models.Index(
+                fields=["lane", "workspace", "clock_us", "ready_at"],
+                name="flow_next_person",
+                condition=models.Q(person__isnull=False, ready_at__isnull=False),
+            ),
+        ]
+
+
+class FlowChange(models.Model):
+    """What happened to a person's flow since the last claim, which folds it into the clocks: so nobody who submits or
+    ends a job waits for a claim, nor a claim for them.
+
+    `ready_at`: a job waits that may start then (the job's table tells it by triggers); `cost_us`: to be added.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    lane = models.TextField(choices=LANES)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
+    ready_at = models.DateTimeField(null=True)
+    cost_us = models.BigIntegerField()

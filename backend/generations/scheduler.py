@@ -3,7 +3,8 @@
 Start-time fair queueing. Each flow (a workspace; a person in one) has a clock: the compute that it was given, divided
 by its weight. The flow whose clock is lowest is next, and is charged the job's estimate when it is claimed, and what
 it really cost when it ends. So ten dear jobs weigh what they cost, not what they count. A flow that begins to wait
-joins at the lowest clock of those that are served: being idle saves nothing up, and costs nothing either.
+joins at the clock at which another was served last, if its own is lower: being idle saves nothing up, and costs nothing
+either.
 
 Each lane has clocks of its own, and the batch lane takes what the interactive one leaves: a night's batch is not held
 against who asks for one picture in the morning.
@@ -13,6 +14,7 @@ their largest jobs each, |W_f/φ_f − W_g/φ_g| ≤ l_f/φ_f + l_g/φ_g.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -30,16 +32,16 @@ class Lane(StrEnum):
 
 
 class Flow(NamedTuple):
-    """A person in a workspace, or (without a person) the workspace itself, in one lane."""
+    """A person in a workspace; without the person the workspace, and without that the whole lane."""
 
     lane: Lane
-    workspace_id: uuid.UUID
+    workspace_id: uuid.UUID | None = None
     person_id: uuid.UUID | None = None
 
     @property
-    def parent(self) -> tuple[Lane, uuid.UUID | None]:
-        """Equal for those whose clocks are compared: the workspaces of a lane, the people of a workspace in it."""
-        return self.lane, self.workspace_id if self.person_id else None
+    def parent(self) -> "Flow":
+        """Whose compute it is a share of."""
+        return Flow(self.lane, self.workspace_id if self.person_id else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +67,24 @@ class Limits:
     batch: int
     person: int  # of one in a lane: some are read or written while others compute
 
-    def admit(self, job: Waiting, held: Collection[Flow]) -> bool:
-        """Whether a worker that holds jobs of the people `held` may take that one, too."""
-        if len(held) >= self.jobs or list(held).count(job.flows[1]) >= self.person:
-            return False
-        return job.lane != Lane.BATCH or sum(flow.lane == Lane.BATCH for flow in held) < self.batch
+    def open_lanes(self, held: Collection[Flow]) -> list[Lane]:
+        """From which a worker that holds jobs of the people `held` may take one more."""
+        if len(held) >= self.jobs:
+            return []
+        batch = sum(flow.lane == Lane.BATCH for flow in held)
+        return [lane for lane in Lane if lane != Lane.BATCH or batch < self.batch]
+
+    def full(self, held: Collection[Flow]) -> list[Flow]:
+        """The people of whom it may take no more."""
+        return [flow for flow, count in Counter(held).items() if count >= self.person]
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`busy`: the flow waited or ran when we last looked, so its clock is current."""
+    """`floor_us`: the clock, at that moment, of the one below that was served last. It never goes back."""
 
     clock_us: int = 0
-    busy: bool = False
+    floor_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,44 +95,39 @@ class Shares:
     weights: Mapping[Flow, float] = field(default_factory=dict)  # 1.0 where not given
 
     def clock_us(self, flow: Flow) -> int:
-        return self.of.get(flow, Share()).clock_us
+        return self._share(flow).clock_us
+
+    def joined(self, flows: Iterable[Flow]) -> "Shares":
+        """With `flows`, which begin to wait, not below those who waited."""
+        shares = {flow: (self._share(flow), self._share(flow.parent).floor_us) for flow in flows}
+        return self._with(
+            {flow: replace(share, clock_us=max(share.clock_us, floor)) for flow, (share, floor) in shares.items()}
+        )
 
     def charged(self, flows: Iterable[Flow], cost_us: int) -> "Shares":
         """With `cost_us` (negative: given back) on the clock of each of `flows`."""
-        changed = {
-            flow: replace(self.of.get(flow, Share()), clock_us=self.clock_us(flow) + self.weighed(flow, cost_us))
-            for flow in flows
-        }
+        costs = {flow: round(cost_us / self.weights.get(flow, 1.0)) for flow in flows}
+        return self._with(
+            {flow: replace(self._share(flow), clock_us=self.clock_us(flow) + cost) for flow, cost in costs.items()}
+        )
+
+    def served(self, flows: Sequence[Flow], cost_us: int) -> "Shares":
+        """`charged` for what begins now: from here on nobody joins below it."""
+        floors = {flow.parent: max(self._share(flow.parent).floor_us, self.clock_us(flow)) for flow in flows}
+        raised = {parent: replace(self._share(parent), floor_us=floor) for parent, floor in floors.items()}
+        return self._with(raised).charged(flows, cost_us)
+
+    def without(self, flows: Iterable[Flow]) -> "Shares":
+        gone = set(flows)
+        return replace(self, of={flow: share for flow, share in self.of.items() if flow not in gone})
+
+    def _share(self, flow: Flow) -> Share:
+        return self.of.get(flow, Share())
+
+    def _with(self, changed: Mapping[Flow, Share]) -> "Shares":
         return replace(self, of={**self.of, **changed})
 
-    def weighed(self, flow: Flow, cost_us: int) -> int:
-        return round(cost_us / self.weights.get(flow, 1.0))
 
-
-def order(
-    waiting: Sequence[Waiting], shares: Shares, *, running: frozenset[Flow] = frozenset()
-) -> tuple[list[Waiting], Shares]:
-    """`waiting` in the order in which to try to claim them, and the shares with those who joined or left.
-
-    `running`: the flows (of both levels) that have a job under way. Equal clocks go by job id, which is by age.
-    """
-    shares = joined(shares, running.union(*(job.flows for job in waiting)))
-    return sorted(
-        waiting, key=lambda job: (job.lane.rank, *(shares.clock_us(flow) for flow in job.flows), job.job_id)
-    ), shares
-
-
-def joined(shares: Shares, busy: Collection[Flow]) -> Shares:
-    """Let flows that begin to be busy start at their siblings' lowest clock, and mark those that are busy no more."""
-    updated = {flow: replace(share, busy=flow in busy) for flow, share in shares.of.items()}
-    for flow in busy:
-        known = shares.of.get(flow, Share())
-        if not known.busy:
-            updated[flow] = Share(clock_us=max(known.clock_us, _floor_us(shares, flow, busy)), busy=True)
-    return replace(shares, of=updated)
-
-
-def _floor_us(shares: Shares, flow: Flow, busy: Collection[Flow]) -> int:
-    siblings = {other: share for other, share in shares.of.items() if other.parent == flow.parent}
-    served = [share.clock_us for other, share in siblings.items() if share.busy and other in busy]
-    return min(served) if served else max((share.clock_us for share in siblings.values()), default=0)
+def order(waiting: Iterable[Waiting], shares: Shares) -> list[Waiting]:
+    """`waiting` in the order in which to try to claim them. Equal clocks go by job id, which is by age."""
+    return sorted(waiting, key=lambda job: (job.lane.rank, *map(shares.clock_us, job.flows), job.job_id))

@@ -8,11 +8,11 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
-from backend.generations.scheduler import Flow, Lane, Shares, joined
+from backend.generations.scheduler import Flow, Lane, Shares
 
 
 class Job(Protocol):
@@ -37,23 +37,23 @@ class Turns:
     def of(self, job: Job) -> Iterator["JobTurn"]:
         """The job's turn, while it runs."""
         with self._lock:
+            self._shares = self._shares.joined(flow for flow in job.flows if flow not in self._busy)
             self._busy.update(job.flows)
-            self._shares = joined(self._shares, self._busy.keys())
         try:
             yield JobTurn(self, job, next(self._numbers))
         finally:
             with self._lock:
                 self._busy.subtract(job.flows)
                 self._busy = +self._busy
-                of = {flow: share for flow, share in self._shares.of.items() if flow in self._busy}
-                self._shares = replace(self._shares, of=of)
+                left = (flow for flow in job.flows if flow not in self._busy)
+                self._shares = self._shares.without(left)
 
     def clocks_us(self, flows: tuple[Flow, ...]) -> tuple[int, ...]:
         return tuple(self._shares.clock_us(flow) for flow in flows)
 
     def charge(self, flows: tuple[Flow, ...], cost_us: int) -> None:
         with self._lock:
-            self._shares = self._shares.charged(flows, cost_us)
+            self._shares = self._shares.served(flows, cost_us)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ APP = {
     "django_migrations": "SELECT",
     "generations_batch": RW,
     "generations_charge": "SELECT INSERT",
+    "generations_flowchange": RW,
     "generations_flowclock": RW,
     "generations_job": RW,
     "projects_document": RW,
@@ -63,6 +64,7 @@ SYSTEM = {
     "core_answer(person_id)": "SELECT",
     "core_event": "SELECT UPDATE DELETE",
     # the claim
+    "generations_flowchange": "SELECT INSERT DELETE",
     "generations_flowclock": "SELECT INSERT UPDATE",
     "generations_job": "SELECT UPDATE",
     # the learner
