@@ -184,7 +184,10 @@ DATABASES = {
     ),
     "owner": _database("DATABASE_OWNER_URL", DATABASE_OWNER_URL),
     "system": _database(
-        "DATABASE_SYSTEM_URL", DATABASE_SYSTEM_URL, pool={"min_size": 0, "max_size": 4, "timeout": 5, "max_idle": 60}
+        "DATABASE_SYSTEM_URL",
+        DATABASE_SYSTEM_URL,
+        pool={"min_size": 0, "max_size": 4, "timeout": 5, "max_idle": 60},
+        prepare_threshold=1,  # for the claim, which lets the server bind; the ORM never does
     ),
 }
 DATABASE_ROUTERS = ["backend.core.routers.OwnerMigrates"]

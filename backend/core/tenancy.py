@@ -23,8 +23,9 @@ def acting(
 ) -> Iterator[None]:
     """One transaction in which the database shows what `person_id` may read and lets write what `workspace_id` owns."""
     with trace.span("database.transaction", role=using), transaction.atomic(using=using):
-        with connections[using].cursor() as cursor:
-            cursor.execute(_BIND, [_text(person_id), _text(workspace_id)])
+        if person_id or workspace_id or connections[using].savepoint_ids:  # else nobody, as each transaction begins
+            with connections[using].cursor() as cursor:
+                cursor.execute(_BIND, [_text(person_id), _text(workspace_id)])
         yield
     if not connections[using].in_atomic_block:
         connections[using].close()  # back to the pool: what follows may wait for a store or a network

@@ -24,8 +24,7 @@ from backend.generations.states import State, Step, after
 
 log = structlog.get_logger()
 POLL_S, BEAT_S = 0.2, 1.0
-_CLAIM_LOCK = 0x61746C_0003  # "atl" 3: one claim at a time over all workers, for a few milliseconds
-_WIDTH = 4  # workspaces that are looked at; four times as many where none of them has a job that may start
+_WIDTH = 2  # workspaces that are looked at; more where none of them has a job that may start
 
 _TAKE = """
 UPDATE generations_job SET state = %s, attempt = attempt + 1, lease_until = now() + %s * interval '1 second',
@@ -82,8 +81,8 @@ def claim_next(held: Collection[Flow] = ()) -> Claim | None:
     lanes, full = limits.open_lanes(held), limits.full(held)
     if not lanes:
         return None
-    with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
+    with tenancy.acting(using="system"):
+        flows.lock()
         flows.fold()
         for width in (len(full) + _WIDTH * 4**n for n in count()):
             found = flows.find(lanes, full=full, width=width)
@@ -97,7 +96,7 @@ def claim_next(held: Collection[Flow] = ()) -> Claim | None:
 
 
 def _take(job: Waiting) -> Claim | None:
-    with connections["system"].cursor() as cursor:
+    with flows.claiming_cursor() as cursor:
         cursor.execute(_TAKE, [after(State.QUEUED, Step.CLAIM), settings.JOB_LEASE_S, job.job_id, State.QUEUED])
         taken = cursor.fetchone()
     if taken is None:

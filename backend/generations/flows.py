@@ -7,13 +7,15 @@ of a flow they append to `FlowChange`, and the next claim takes it in.
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import psycopg
 from django.db import connections
 
 from backend.generations.scheduler import Flow, Lane, Share, Shares, Waiting
 from backend.generations.states import MAX_LOSSES
 
+_LOCK = 0x61746C_0003  # "atl" 3
 _CHANGES = """
 WITH gone AS (DELETE FROM generations_flowchange RETURNING lane, workspace_id, person_id, ready_at, cost_us)
 SELECT lane, workspace_id, person_id, min(ready_at), sum(cost_us)::bigint FROM gone GROUP BY 1, 2, 3
@@ -88,9 +90,25 @@ class Found(NamedTuple):
     idle: list[Flow]
 
 
+def lock() -> None:
+    """One claim at a time over all workers, for a few milliseconds.
+
+    Planned once a connection, not once a claim: that takes longer than to run it.
+    """
+    with claiming_cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s), set_config('plan_cache_mode', 'force_generic_plan', true)", [_LOCK]
+        )
+
+
+def claiming_cursor() -> "psycopg.Cursor[Any]":
+    """In the claim's transaction. The server binds the parameters, so the statements are prepared."""
+    return psycopg.Cursor(connections["system"].connection)
+
+
 def fold() -> None:
     """Take in what happened to the flows since the last claim."""
-    with connections["system"].cursor() as cursor:
+    with claiming_cursor() as cursor:
         cursor.execute(_CHANGES)
         changes = {Flow(Lane(row[0]), *row[1:3]): row[3:] for row in cursor.fetchall()}
         if not changes:
@@ -114,7 +132,7 @@ def fold() -> None:
 def find(lanes: Collection[Lane], *, full: Collection[Flow], width: int) -> Found:
     """The first of those that wait in `lanes`, but nobody of `full`: of `width` workspaces, at the most."""
     full_lanes, full_workspaces, full_people = _columns(full)
-    with connections["system"].cursor() as cursor:
+    with claiming_cursor() as cursor:
         cursor.execute(
             _CANDIDATES,
             {
@@ -153,7 +171,7 @@ def rest(idle: Collection[Flow]) -> bool:
         return False
     people = [flow for flow in idle if flow.person_id]
     lanes, workspaces, _ = _columns(idle)
-    with connections["system"].cursor() as cursor:
+    with claiming_cursor() as cursor:
         cursor.execute(_REST_PEOPLE, list(_columns(people)))
         changed = cursor.rowcount
         cursor.execute(_REST_WORKSPACES, [lanes, workspaces])
@@ -171,7 +189,7 @@ def add_cost(flow: Flow, cost_us: int) -> None:
 
 def _keep(shares: Shares, ready: Mapping[Flow, datetime | None]) -> None:
     kept = [(shares.of[flow].clock_us, shares.of[flow].floor_us, ready_at) for flow, ready_at in ready.items()]
-    with connections["system"].cursor() as cursor:
+    with claiming_cursor() as cursor:
         cursor.execute(_KEEP, [*_columns(ready), *map(list, zip(*kept, strict=True))])
 
 

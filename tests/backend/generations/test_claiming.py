@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.core import ids, tenancy
-from backend.generations import claiming, running
+from backend.generations import claiming, flows, running
 from backend.generations.claiming import Claim
 from backend.generations.models import FlowClock, Job
 from backend.generations.scheduler import Flow, Lane, Shares, Waiting, order
@@ -191,7 +191,7 @@ STEPS = st.lists(
 def test_the_tables_choose_as_the_scheduler_does(pool: dict[Flow, list[Job]], steps: list[Any]) -> None:
     """Whatever is submitted, claimed and settled in which order, and every job once. Nobody else ever sees it."""
     with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [claiming._CLAIM_LOCK])
+        flows.lock()
         cursor.execute("DELETE FROM generations_flowchange")
         cursor.execute("UPDATE generations_flowclock SET ready_at = NULL, clock_us = 0, floor_us = 0")
         queues = Queues(pool, cursor)
