@@ -7,9 +7,8 @@ from typing import Any
 import pydantic
 
 from backend.assets.models import Asset
-from backend.assets.queries import access_asset
+from backend.assets.queries import assets_of
 from backend.core import events, ids, live, queue, trace
-from backend.core.errors import NotFound
 from backend.generations import states
 from backend.generations.errors import InvalidParameters, NotYourJob, WrongDocument
 from backend.generations.models import Job
@@ -44,9 +43,7 @@ def submit(
     """
     contract = task_named(task)
     checked = check_parameters(contract, parameters)
-    asset = access_asset(by, input_asset_id)
-    if asset.project_id != project.id:
-        raise NotFound("There is no such asset in this project.")
+    [asset] = assets_of(project, [input_asset_id])
     if document_id:
         _check_document(project, document_id, by)
     job = new_job(
