@@ -25,7 +25,7 @@ from django.conf import settings
 from pydantic import BaseModel
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
-from backend.core import metrics, trace
+from backend.core import arrays, metrics, trace
 from inference import mending, tiles
 from inference.contracts import TASKS, task_named
 from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout, InvalidPicture, TritonUnavailable
@@ -81,9 +81,9 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    picture: Picture
-    doubt: Mask
+class _Report:
+    """What a tile's answer says beside its pixels."""
+
     compute_s: float
     digest: str
     dtype: str
@@ -104,6 +104,7 @@ class _Run:
 
     model: Model
     picture: Picture
+    canvas: Picture
     traceparent: str
     deadline: float  # time.monotonic()
     turn: Turn
@@ -130,8 +131,8 @@ def run(
     A Triton that is away is waited for until `timeout_s` is over. Of all runs of this process `turn` says whose tile
     goes next.
 
-    Raises: UnknownTask, InvalidPicture, PictureTooLarge, InferenceCancelled, TritonUnavailable, InferenceFailed,
-    InferenceTimeout.
+    Raises: UnknownTask, InvalidPicture, PictureTooLarge, ScratchFull, InferenceCancelled, TritonUnavailable,
+    InferenceFailed, InferenceTimeout.
     """
     return _process_client(os.getpid()).run(
         task, picture, parameters, on_progress=on_progress, cancelled=cancelled, timeout_s=timeout_s, turn=turn
@@ -194,10 +195,13 @@ class Client:
         """As the module's `run`."""
         contract = task_named(task)
         _check_picture(picture)
-        contract.check_size(width=picture.shape[1], height=picture.shape[0])
+        height, width = picture.shape[:2]
+        contract.check_size(width=width, height=height, parameters=parameters)
         deadline = time.monotonic() + timeout_s
         arguments = contract.arguments(parameters, picture)
-        work = _Run(MODELS[contract.model], picture, trace.current(), deadline, turn, arguments)
+        model = MODELS[contract.model]
+        canvas = arrays.empty((height * model.scale, width * model.scale, 3))
+        work = _Run(model, picture, canvas, trace.current(), deadline, turn, arguments)
         future = self._submit(self._picture(work))
         future.add_done_callback(lambda _: work.progress.put(None))
         try:
@@ -210,7 +214,7 @@ class Client:
             result, doubt = future.result()
         finally:
             future.cancel()  # of no effect on one that is done; else it cancels the gRPC requests at once
-        if doubt.any():
+        if doubt is not None:
             log.warning("inference.mended", model=result.model, pixels=int(np.count_nonzero(doubt)))
             mending.mend(picture, result.picture, doubt, scale=work.model.scale)
         return result
@@ -240,28 +244,34 @@ class Client:
     def _submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    async def _picture(self, work: _Run) -> tuple[Result, Mask]:
-        model, picture = work.model, work.picture
+    async def _picture(self, work: _Run) -> tuple[Result, Mask | None]:
+        model, picture, canvas = work.model, work.picture, work.canvas
         height, width = picture.shape[:2]
         plan = model.plan(width=width, height=height)
         whole_px = sum(tile.pixels for tile in plan)
-        canvas = np.empty((height * model.scale, width * model.scale, 3), np.uint8)
-        doubt = np.zeros((height, width), np.uint8)
-        waiting, answers = iter(plan), list[_Answer]()
+        doubt: Mask | None = None
+        waiting, reports = iter(plan), list[_Report]()
 
         async def take_turns() -> None:
             # A runner for each place in flight, so that a picture of a thousand tiles is never cut all at once.
+            nonlocal doubt
             for tile in waiting:
                 try:
                     async with self._gate.place(work.turn, timeout_s=work.left_s()):
-                        work.turn.took(tile.pixels / whole_px)
-                        answer = await self._tile(work, tile)
+                        share = tile.pixels / whole_px
+                        work.turn.took(share)
+                        result, doubtful, report = await self._tile(work, tile)
+                        work.turn.used(share, report.compute_s)
                 except TimeoutError as exc:
                     raise InferenceTimeout("Other runs kept the model busy until the time was over.") from exc
-                tiles.place(canvas, tile, answer.picture, scale=model.scale)
-                tiles.place(doubt, tile, answer.doubt, scale=1)
-                answers.append(answer)
-                work.progress.put(Progress(len(answers), len(plan), sum(one.compute_s for one in answers)))
+                tiles.place(canvas, tile, result, scale=model.scale)
+                if doubtful.any():
+                    doubt = np.zeros((height, width), np.uint8) if doubt is None else doubt
+                    tiles.place(doubt, tile, doubtful, scale=1)
+                arrays.let_go(canvas)
+                arrays.let_go(picture)
+                reports.append(report)
+                work.progress.put(Progress(len(reports), len(plan), sum(one.compute_s for one in reports)))
 
         if model.name not in self._loaded:
             await self._load(work)
@@ -271,22 +281,22 @@ class Client:
                     runners.create_task(take_turns())
         except ExceptionGroup as group:
             raise group.exceptions[0] from group.exceptions[0].__cause__
-        if len(answers) < len(plan):  # a group takes a call that gRPC cancelled by itself for one that was to end
+        if len(reports) < len(plan):  # a group takes a call that gRPC cancelled by itself for one that was to end
             raise InferenceFailed("Not all of the picture was processed. Run it again.")
-        if len({(answer.digest, answer.dtype) for answer in answers}) != 1:
+        if len({(report.digest, report.dtype) for report in reports}) != 1:
             raise InferenceFailed("The model was replaced in the middle of the run. Run it again.")
         result = Result(
             picture=canvas,
-            compute_s=sum(answer.compute_s for answer in answers),
+            compute_s=sum(report.compute_s for report in reports),
             model=model.name,
             model_version=str(model.version),
-            model_digest=answers[0].digest,
-            dtype=answers[0].dtype,
+            model_digest=reports[0].digest,
+            dtype=reports[0].dtype,
             tiles=len(plan),
         )
         return result, doubt
 
-    async def _tile(self, work: _Run, tile: tiles.Tile) -> _Answer:
+    async def _tile(self, work: _Run, tile: tiles.Tile) -> tuple[Picture, Mask, _Report]:
         """Ask until there is an answer, the time is up, or asking again can't help."""
         pause_s, broken = _FIRST_PAUSE_S, 0
         away: InferenceServerException | None = None  # Triton was, when it was asked last
@@ -330,7 +340,7 @@ class Client:
         self._loaded.add(name)
         return True
 
-    async def _ask(self, work: _Run, tile: tiles.Tile) -> _Answer:
+    async def _ask(self, work: _Run, tile: tiles.Tile) -> tuple[Picture, Mask, _Report]:
         piece = tiles.cut(work.picture, tile)
         inputs = [_input("PICTURE", piece, "UINT8"), _input("HALO", np.array(tile.halo, np.int32), "INT32")]
         began, outcome = time.perf_counter(), "CANCELLED"
@@ -350,8 +360,8 @@ class Client:
         finally:
             metrics.TRITON_DURATION.labels(work.model.name, outcome).observe(time.perf_counter() - began)
         report = json.loads(answer.as_numpy("REPORT").tobytes())
-        result, doubt = answer.as_numpy("RESULT"), answer.as_numpy("DOUBT")
-        return _Answer(result, doubt, report["compute_s"], report["digest"], report["dtype"])
+        said = _Report(report["compute_s"], report["digest"], report["dtype"])
+        return answer.as_numpy("RESULT"), answer.as_numpy("DOUBT"), said
 
 
 def _status(exc: InferenceServerException) -> str:

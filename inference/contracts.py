@@ -9,14 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from inference import noise
 from inference.errors import PictureTooLarge, UnknownTask
-from inference.models import FFDNET, SPAN_X2, Model
+from inference.models import FFDNET, HED, SPAN_X2, Model
 from inference.tiles import Picture
 
 # Seconds a pixel, halo included: two AVX2 cores, float32 (measured 5.4 to 7 for SPAN, whose work is twice FFDNet's).
 # They order and price jobs before any has run; what a job did cost comes from `Result.compute_s`.
 _SPAN_S_PER_PIXEL = 6.0e-6
 _FFDNET_S_PER_PIXEL = 3.0e-6
+_HED_S_PER_PIXEL = 3.0e-6
 _S_FIXED = 0.05
+_MAX_PIXELS = 100_000_000  # a gigapixel scan's quarter: minutes on two cores, but little memory
+_MAX_RESULT_SIDE_PX = 65_500  # what a JPEG can hold
 
 
 class EnhanceParameters(BaseModel):
@@ -41,6 +44,16 @@ class DenoiseParameters(BaseModel):
     )
 
 
+class EdgesParameters(BaseModel):
+    """How to draw outlines."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lines: Literal["white", "black"] = Field(
+        default="white", title="Lines", description="White lines on black, or black lines on white."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """What a task promises. Pictures are (height, width, 3) uint8 RGB; they come out scaled by `scale(parameters)`."""
@@ -51,13 +64,19 @@ class Task:
     description: str
     parameters: type[BaseModel]
     model: str  # a name in inference.models.MODELS
-    max_pixels: int  # of the input: the result and its codec's buffers are in memory whole
+    max_pixels: int  # of the input
     scale: Callable[[Any], int]
     cost_s: Callable[[int, int, Any], float]  # (width, height, parameters) -> seconds of compute, an estimate
     arguments: Callable[[Any, Picture], dict[str, float]]  # what the network is told: by parameters and picture
 
-    def check_size(self, *, width: int, height: int) -> None:
+    def check_size(self, *, width: int, height: int, parameters: BaseModel) -> None:
         """Raises: PictureTooLarge."""
+        side_px = _MAX_RESULT_SIDE_PX // self.scale(parameters)
+        if max(width, height) > side_px:
+            raise PictureTooLarge(
+                f"{self.title} takes pictures of up to {side_px} pixels a side; this one has {width} x {height}.",
+                max_side_px=side_px,
+            )
         if width * height > self.max_pixels:
             raise PictureTooLarge(
                 f"{self.title} takes pictures of up to {self.max_pixels / 1e6:.0f} megapixels; "
@@ -92,7 +111,7 @@ ENHANCE = Task(
     description="Makes a photograph twice as wide and twice as high, with sharper detail than interpolation gives.",
     parameters=EnhanceParameters,
     model=SPAN_X2.name,
-    max_pixels=16_777_216,  # 4096 x 4096: two minutes on two cores, and 200 MB for the result
+    max_pixels=_MAX_PIXELS,
     scale=_enhance_scale,
     cost_s=_cost_of(SPAN_X2, _SPAN_S_PER_PIXEL),
     arguments=lambda parameters, picture: {},
@@ -105,13 +124,26 @@ DENOISE = Task(
     description="Takes the grain out of a photograph that was made in too little light, and keeps its edges.",
     parameters=DenoiseParameters,
     model=FFDNET.name,
-    max_pixels=16_777_216,
+    max_pixels=_MAX_PIXELS,
     scale=lambda parameters: 1,
     cost_s=_cost_of(FFDNET, _FFDNET_S_PER_PIXEL),
     arguments=_denoise_arguments,
 )
 
-TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (ENHANCE, DENOISE)})
+EDGES = Task(
+    name="edges",
+    version="1",
+    title="Edges",
+    description="Draws the outlines of what a photograph shows, as a person would, and leaves its texture out.",
+    parameters=EdgesParameters,
+    model=HED.name,
+    max_pixels=_MAX_PIXELS,
+    scale=lambda parameters: 1,
+    cost_s=_cost_of(HED, _HED_S_PER_PIXEL),
+    arguments=lambda parameters, picture: {"invert": float(parameters.lines == "black")},
+)
+
+TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (ENHANCE, DENOISE, EDGES)})
 
 
 def task_named(name: str) -> Task:

@@ -16,7 +16,10 @@ class Turn(Protocol):
         """The lowest of all that wait goes next; of equal ones, who came first."""
 
     def took(self, share: float) -> None:
-        """A piece went to the model: so much of the whole run, of 1."""
+        """A piece goes to the model: so much of the whole run, of 1."""
+
+    def used(self, share: float, compute_s: float) -> None:
+        """That piece is done, and took so long."""
 
 
 class InOrder:
@@ -26,6 +29,9 @@ class InOrder:
         return ()
 
     def took(self, share: float) -> None:
+        pass
+
+    def used(self, share: float, compute_s: float) -> None:
         pass
 
 

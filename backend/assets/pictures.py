@@ -15,10 +15,10 @@ from typing import Literal
 os.environ.setdefault("VIPS_CONCURRENCY", "2")
 
 import numpy as np
-import numpy.typing as npt
 import pyvips
 
 from backend.assets.errors import PictureBroken, TooManyPixels, UnsupportedPicture
+from backend.core import arrays
 
 MediaType = Literal["image/jpeg", "image/png", "image/webp"]
 SUPPORTED: tuple[str, ...] = ("image/jpeg", "image/png", "image/webp")
@@ -26,6 +26,8 @@ EXTENSIONS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 THUMBNAIL_PX, WEB_PX = 256, 2048
 RESULT_QUALITY = 92
 _LOADERS = {"image/jpeg": "jpegload", "image/png": "pngload", "image/webp": "webpload"}
+_WEBP_MAX_PX = 16_383
+_LET_GO_BYTES = 16 * 1024 * 1024
 _NO_LIMIT_PX = 10_000_000  # what libvips takes as "any size"
 _CUT_OFF = "The picture is truncated or damaged: its data can't be read to the end."
 _METADATA = ("exif-data", "xmp-data", "iptc-data", "icc-profile-data")
@@ -147,17 +149,44 @@ def _upright_srgb(path: Path, max_px: int) -> pyvips.Image:
     return image
 
 
-def read_pixels(path: Path, *, max_pixels: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
-    """Upright in sRGB: (H, W, 3) uint8, and the alpha (H, W, 1) uint8 where there is one. Raises as `inspect`."""
+def read_pixels(path: Path, *, max_pixels: int) -> tuple[arrays.Bytes, arrays.Bytes | None]:
+    """Upright in sRGB: (H, W, 3) uint8, and the alpha (H, W, 1) uint8 where there is one.
+
+    Raises: as `inspect`; ScratchFull.
+    """
     inspect(path, max_pixels=max_pixels)
     with _decoding:
         try:
-            pixels: npt.NDArray[np.uint8] = _plain_srgb(_upright_srgb(path, _NO_LIMIT_PX)).numpy()
+            image = _plain_srgb(_upright_srgb(path, _NO_LIMIT_PX))
+            if arrays.is_large((image.height, image.width, image.bands)):
+                alpha = _plain_srgb(_upright_srgb(path, _NO_LIMIT_PX)).extract_band(3) if image.bands == 4 else None
+                return _decoded(image.extract_band(0, n=3)), None if alpha is None else _decoded(alpha)
+            pixels: arrays.Bytes = image.numpy()
         except pyvips.Error as exc:
             raise PictureBroken(_CUT_OFF) from exc
     if pixels.shape[2] == 4:
         return np.ascontiguousarray(pixels[:, :, :3]), np.ascontiguousarray(pixels[:, :, 3:])
     return pixels, None
+
+
+def _decoded(image: pyvips.Image) -> arrays.Bytes:
+    """Row by row, so that a large picture is never in memory whole."""
+    pixels, at = arrays.empty((image.height, image.width, image.bands)), 0
+    flat = pixels.reshape(-1)
+
+    def write(chunk: memoryview) -> int:
+        nonlocal at
+        flat[at : at + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        if (at + len(chunk)) // _LET_GO_BYTES > at // _LET_GO_BYTES:
+            arrays.let_go(pixels)
+        at += len(chunk)
+        return len(chunk)
+
+    target = pyvips.TargetCustom()
+    target.on_write(write)
+    image.rawsave_target(target)
+    arrays.let_go(pixels)
+    return pixels
 
 
 def _plain_srgb(image: pyvips.Image) -> pyvips.Image:
@@ -168,18 +197,14 @@ def _plain_srgb(image: pyvips.Image) -> pyvips.Image:
     return image
 
 
-def encode_result(
-    pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8] | None
-) -> tuple[Rendition, dict[str, Rendition]]:
+def encode_result(pixels: arrays.Bytes, alpha: arrays.Bytes | None) -> tuple[Rendition, dict[str, Rendition]]:
     """A network's output (H, W, 3) uint8 as a file, and its renditions: JPEG, or WebP with `alpha` scaled to its size.
 
     JPEG, not PNG: PNG of 1024² costs 283 ms where JPEG costs 8. A result up to the web size is its own web rendition.
     """
-    image = _from_pixels(pixels)
-    if alpha is not None:
-        mask = _from_pixels(alpha)
-        mask = mask.resize(image.width / mask.width, vscale=image.height / mask.height, kernel="cubic")
-        image = image.bandjoin(mask.cast("uchar")).copy(interpretation="srgb")
+    source = _from_pixels(pixels)  # held until all is encoded, as is the mask: libvips calls back to them
+    mask = None if alpha is None else _from_pixels(alpha)
+    image = source if mask is None else _masked(source, mask)
     sizes = {"thumbnail": THUMBNAIL_PX} | ({"web": WEB_PX} if max(image.width, image.height) > WEB_PX else {})
     with _decoding:
         renditions = {
@@ -189,15 +214,26 @@ def encode_result(
         return _encode(image, quality=RESULT_QUALITY), renditions
 
 
-def _from_pixels(pixels: npt.NDArray[np.uint8]) -> pyvips.Image:
+def _masked(image: pyvips.Image, mask: pyvips.Image) -> pyvips.Image:
+    mask = mask.resize(image.width / mask.width, vscale=image.height / mask.height, kernel="cubic")
+    return image.bandjoin(mask.cast("uchar")).copy(interpretation="srgb")
+
+
+def _from_pixels(pixels: arrays.Bytes) -> pyvips.Image:
     height, width, bands = pixels.shape
     image: pyvips.Image = pyvips.Image.new_from_memory(
         np.ascontiguousarray(pixels).data, width, height, bands, "uchar"
     ).copy(interpretation="srgb" if bands >= 3 else "b-w")
+    if arrays.is_large(pixels.shape):
+        image.set_progress(True)
+        image.signal_connect("eval", lambda *_: arrays.let_go(pixels))
     return image
 
 
 def _encode(image: pyvips.Image, *, quality: int) -> Rendition:
+    if image.hasalpha() and max(image.width, image.height) > _WEBP_MAX_PX:
+        data = image.pngsave_buffer(compression=3, keep="none")
+        return Rendition(data, "image/png", image.width, image.height)
     if image.hasalpha():
         data = image.webpsave_buffer(Q=quality, effort=2, keep="none")
         return Rendition(data, "image/webp", image.width, image.height)

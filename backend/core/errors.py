@@ -145,6 +145,6 @@ class HeadersTooLarge(AppError):
 
 
 class PartUnavailable(AppError):
-    """A part of the system is away for now. Give `part`: "triton", "s3", "valkey" or "database"."""
+    """A part of the system is away for now. Give `part`: "triton", "s3", "valkey", "database" or "scratch"."""
 
     code, status, title, close_code = "part_unavailable", 503, "A part of the system is away for now", 1013

@@ -69,7 +69,7 @@ def new_job(
     project: Project, contract: Task, asset: Asset, checked: pydantic.BaseModel, *, by: uuid.UUID, **fields: Any
 ) -> Job:
     """A job that is not yet written. Raises: PictureTooLarge."""
-    contract.check_size(width=asset.width, height=asset.height)
+    contract.check_size(width=asset.width, height=asset.height, parameters=checked)
     return Job(
         id=ids.new_id(),
         workspace_id=project.workspace_id,

@@ -51,9 +51,13 @@ class Turns:
     def clocks_us(self, flows: tuple[Flow, ...]) -> tuple[int, ...]:
         return tuple(self._shares.clock_us(flow) for flow in flows)
 
-    def charge(self, flows: tuple[Flow, ...], cost_us: int) -> None:
+    def serve(self, flows: tuple[Flow, ...], cost_us: int) -> None:
         with self._lock:
             self._shares = self._shares.served(flows, cost_us)
+
+    def correct(self, flows: tuple[Flow, ...], by_us: int) -> None:
+        with self._lock:
+            self._shares = self._shares.charged(flows, by_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,13 @@ class JobTurn:
         return self.job.lane.rank, *self.turns.clocks_us(self.job.flows), self.number
 
     def took(self, share: float) -> None:
-        self.turns.charge(self.job.flows, round(share * self.job.estimate_us))
+        self.turns.serve(self.job.flows, self._estimate_us(share))
+
+    def used(self, share: float, compute_s: float) -> None:
+        self.turns.correct(self.job.flows, round(1e6 * compute_s) - self._estimate_us(share))
+
+    def _estimate_us(self, share: float) -> int:
+        return round(share * self.job.estimate_us)
 
 
 turns = Turns()

@@ -67,7 +67,7 @@ def rank_tools(view: View, *, has_assets: bool, at: float) -> list[Suggestion]:
     context = view.place().trail.context(at)
     out = {context[-1], "undo"}  # the tool in hand; and what tells of a regret is learned from, but it is no advice
     if not has_assets:
-        out |= {"enhance", "denoise"}
+        out |= {name for name, tool in TOOLS.items() if tool.of_picture}
     prior = {name: tool.prior for name, tool in TOOLS.items()}
     model = SequenceModel(view.shared.counts, {view.person: view.personal.counts}, prior=prior)
     ranked = model.rank(view.person, context, [name for name in TOOLS if name not in out], at)

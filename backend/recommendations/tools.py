@@ -12,14 +12,16 @@ class Tool:
     does: str
     doing: str
     prior: float
+    of_picture: bool = False  # nothing to suggest where there is none
 
 
 # The priors only order the panel of a workspace that has done nothing yet; two acts outweigh them.
 TOOLS: Mapping[str, Tool] = {
     "draw": Tool("Draw", "draw", "drawing", 5),
     "image": Tool("Place a photo", "place a photo", "placing a photo", 5),
-    "enhance": Tool("Enhance", "enhance a photo", "enhancing a photo", 4),
-    "denoise": Tool("Denoise", "take the grain out of a photo", "taking the grain out of a photo", 2),
+    "enhance": Tool("Enhance", "enhance a photo", "enhancing a photo", 4, of_picture=True),
+    "denoise": Tool("Denoise", "take the grain out of a photo", "taking the grain out of a photo", 2, of_picture=True),
+    "edges": Tool("Edges", "draw a photo's outlines", "drawing a photo's outlines", 1, of_picture=True),
     "text": Tool("Text", "write text", "writing text", 3),
     "rectangle": Tool("Rectangle", "draw a rectangle", "drawing a rectangle", 3),
     "arrow": Tool("Arrow", "draw an arrow", "drawing an arrow", 2),

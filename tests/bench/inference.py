@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 from PIL import Image
 
+from tests.bench import _inference_large as large
 from tests.bench import inference_quality as quality
 from tests.bench._stack import signed_in
 from tests.bench.enhance import upload
@@ -153,7 +154,8 @@ def rows() -> list[dict[str, Any]]:
                 print(f"ours {ours[-1]:.3f}, bare {theirs[-1]:.3f} megapixels/s", file=sys.stderr)
             small = upload(client, project, single_tile(Path(folder)))
             beyond = [1e3 * alone(client, project, small, followed) for _ in range(ALONE)]
-    return _report(ours, theirs, beyond)
+            large_rows = large.measured(client, project, followed.next, Path(folder))
+    return [*_report(ours, theirs, beyond), *large_rows]
 
 
 def _report(ours: list[float], theirs: list[float], beyond: list[float]) -> list[dict[str, Any]]:

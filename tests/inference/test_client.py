@@ -16,7 +16,7 @@ import torch
 import tritonclient.grpc as grpc  # type: ignore[import-untyped]  # the package ships no types
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
-from backend.core import trace
+from backend.core import arrays, trace
 from inference import client as door
 from inference.client import Client, Progress, Result
 from inference.contracts import DenoiseParameters, EnhanceParameters
@@ -72,6 +72,17 @@ def test_equals_the_untiled_network(client: Client, span: Span, photograph: Pict
     assert np.abs(result.picture.astype(int) - whole).max() <= 2
     assert seen[-1] == (result.tiles, result.tiles) == (6, 6)
     assert seen == sorted(set(seen))
+
+
+def test_a_large_picture_comes_out_as_a_small_one(
+    client: Client, photograph: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its result is put together in a scratch file."""
+    small = _enhance(client, photograph)
+    monkeypatch.setattr(arrays, "IN_MEMORY_BYTES", 1000)
+    large = _enhance(client, photograph)
+    assert isinstance(large.picture, np.memmap)
+    assert np.array_equal(large.picture, small.picture)
 
 
 def test_what_the_task_says_reaches_the_network(client: Client, photograph: Picture, tmp_path: Path) -> None:
@@ -160,7 +171,7 @@ def test_what_is_no_picture_is_refused(client: Client, picture: Any) -> None:
 def test_limits_hold_at_the_door(client: Client) -> None:
     """Too large a picture and an unknown task are refused before anything is sent."""
     with pytest.raises(PictureTooLarge):
-        _enhance(client, np.zeros((4097, 4097, 3), np.uint8))
+        _enhance(client, np.zeros((10_001, 10_000, 3), np.uint8))
     with pytest.raises(UnknownTask):
         client.run(
             "paint",

@@ -34,9 +34,18 @@ def test_schema_is_json_schema() -> None:
 
 def test_too_large_a_picture_is_refused() -> None:
     """The limit and the picture's own size stand in the sentence."""
-    ENHANCE.check_size(width=4096, height=4096)
-    with pytest.raises(PictureTooLarge, match=r"up to 17 megapixels; this one has 20\.0"):
-        ENHANCE.check_size(width=5000, height=4000)
+    twice = EnhanceParameters()
+    ENHANCE.check_size(width=10_000, height=10_000, parameters=twice)
+    with pytest.raises(PictureTooLarge, match=r"up to 100 megapixels; this one has 120\.0"):
+        ENHANCE.check_size(width=12_000, height=10_000, parameters=twice)
+
+
+def test_a_result_that_no_file_could_hold_is_refused() -> None:
+    """A JPEG has at most 65,500 pixels a side, and the result is twice as long."""
+    ENHANCE.check_size(width=1, height=30_000, parameters=EnhanceParameters())
+    with pytest.raises(PictureTooLarge, match=r"up to 32750 pixels a side; this one has 1 x 40000"):
+        ENHANCE.check_size(width=1, height=40_000, parameters=EnhanceParameters())
+    DENOISE.check_size(width=1, height=40_000, parameters=DenoiseParameters())
 
 
 def test_cost_grows_with_the_picture() -> None:

@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ from PIL import Image, ImageCms
 
 from backend.assets import pictures
 from backend.assets.errors import PictureBroken, TooManyPixels, UnsupportedPicture
+from backend.core import arrays
 
 LIMIT = 1_000_000
 Put = Callable[[bytes], Path]
@@ -196,3 +199,51 @@ def test_a_pixel_by_itself_is_a_picture(put: Put) -> None:
     path = put(saved(photo(1, 1), "PNG"))
     assert pictures.render(path, max_px=256).width == 1
     assert pictures.read_pixels(path, max_pixels=LIMIT)[0].shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+@pytest.mark.parametrize("turn", [1, 6])
+def test_a_large_picture_comes_out_as_a_small_one(
+    put: Put, monkeypatch: pytest.MonkeyPatch, mode: str, turn: int
+) -> None:
+    """By way of a scratch file: the same pixels, the same alpha, the same files."""
+    image = photo(mode=mode)
+    if mode == "RGBA":
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    path = put(saved(image, "PNG", exif=exif))
+    pixels, alpha = pictures.read_pixels(path, max_pixels=LIMIT)
+    made = pictures.encode_result(pixels, alpha)
+    monkeypatch.setattr(arrays, "IN_MEMORY_BYTES", 1000)
+    large, large_alpha = pictures.read_pixels(path, max_pixels=LIMIT)
+    assert isinstance(large, np.memmap)
+    assert np.array_equal(large, pixels)
+    assert (alpha is None and large_alpha is None) or np.array_equal(large_alpha, alpha)
+    assert pictures.encode_result(large, large_alpha) == made
+
+
+def test_a_large_picture_is_never_in_memory_whole(put: Put) -> None:
+    """Neither when it is read nor when it is written: 144 MB of pixels add less than half of it to the process."""
+    path = put(saved(photo(8000, 6000), "JPEG"))
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from backend.assets import pictures\n"
+        "most = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "before = most()\n"
+        "pixels, alpha = pictures.read_pixels(Path(sys.argv[1]), max_pixels=10**8)\n"
+        "read = most()\n"
+        "made = pictures.encode_result(pixels, alpha)\n"
+        "print(read - before, most() - before)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert max(map(int, run.stdout.split())) < 72
+
+
+def test_transparency_larger_than_webp_can_hold_is_kept() -> None:
+    """A result of more than 16,383 pixels a side is a PNG."""
+    pixels, alpha = np.zeros((2, 17_000, 3), np.uint8), np.full((1, 8_500, 1), 99, np.uint8)
+    whole, renditions = pictures.encode_result(pixels, alpha)
+    assert (whole.media_type, renditions["web"].media_type) == ("image/png", "image/webp")
+    assert Image.open(io.BytesIO(whole.data)).getpixel((8_000, 1)) == (0, 0, 0, 99)

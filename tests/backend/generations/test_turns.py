@@ -53,6 +53,19 @@ def test_a_large_picture_holds_up_no_small_one(seconds: list[int]) -> None:
     assert max(got.values()) - min(got[job] for job in jobs) <= 1
 
 
+def test_what_a_tile_took_counts_and_not_what_was_estimated() -> None:
+    """Whose tiles take twice as long as was thought gets half as many of them."""
+    turns, slow, quick = Turns(), Running(0), Running(1)
+    with turns.of(slow) as one, turns.of(quick) as other:
+        got: Counter[JobTurn] = Counter()
+        for _ in range(90):
+            turn = min(one, other, key=JobTurn.rank)
+            turn.took(0.01)
+            turn.used(0.01, 2.0 if turn is one else 1.0)
+            got[turn] += 1
+    assert got == {one: 30, other: 60}
+
+
 def test_workspaces_share_before_people_do() -> None:
     alone, crowd = Running(0, workspace=1), [Running(number, workspace=2) for number in range(1, 6)]
     got = served(Turns(), [alone, *crowd], 100)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.models import FFDNET, SPAN_X2, SPAN_X2_SOURCE, OwnSource
+from inference.models import FFDNET, HED, SPAN_X2, SPAN_X2_SOURCE, KerasSource, OwnSource
 from inference.networks import weights
 
 
@@ -49,4 +49,11 @@ def test_our_own_are_pinned_too(tmp_path: Path) -> None:
     assert isinstance(FFDNET.source, OwnSource)
     other = replace(FFDNET, source=replace(FFDNET.source, sha256="0" * 64))
     with pytest.raises(weights.WeightsMissing, match="check it out"):
+        weights.prepare(other, tmp_path)
+
+
+def test_keras_files_are_pinned_too(tmp_path: Path) -> None:
+    assert isinstance(HED.source, KerasSource)
+    other = replace(HED, source=replace(HED.source, sha256="0" * 64))
+    with pytest.raises(weights.WeightsMissing, match="pinned"):
         weights.prepare(other, tmp_path)

@@ -61,7 +61,7 @@ export function Overlay({ api, model, others, ghosts, tasks, onTask, onCancel, o
   );
 }
 
-export const TASK_ICONS: Record<string, IconName> = { enhance: "sparkle", denoise: "grain" };
+export const TASK_ICONS: Record<string, IconName> = { enhance: "sparkle", denoise: "grain", edges: "outline" };
 
 export function titleOf(job: Job, tasks: readonly Task[]): string {
   return tasks.find(({ name }) => name === job.task)?.title ?? job.task;
