@@ -97,7 +97,7 @@ def measured(
         ended, at = next_ended()
     assert ended["state"] == "succeeded", ended
     asset = client.get(f"/api/v1/assets/{ended['output_asset_id']}").raise_for_status().json()
-    result = httpx.get(asset["url"], timeout=120.0).raise_for_status().content
+    result = client.get(asset["renditions"]["original"]["url"], timeout=120.0).raise_for_status().content
     assert (asset["width"], asset["height"]) == (2 * SIDE_PX, 2 * SIDE_PX), asset
     name, used = max(most.items(), key=lambda item: item[1])
     step = seam(source, result, quality.network(folder))

@@ -73,8 +73,8 @@ class Followed:
                 if job["finished_at"]:
                     self.ended.put((job, time.perf_counter()))
 
-    def next(self) -> tuple[dict[str, Any], float]:
-        job, at = self.ended.get(timeout=120)
+    def next(self, timeout_s: float = 120.0) -> tuple[dict[str, Any], float]:
+        job, at = self.ended.get(timeout=timeout_s)
         if job["state"] != "succeeded":
             raise RuntimeError(f"a job ended as {job['state']}: {job['error']}")
         return job, at
@@ -154,7 +154,7 @@ def rows() -> list[dict[str, Any]]:
                 print(f"ours {ours[-1]:.3f}, bare {theirs[-1]:.3f} megapixels/s", file=sys.stderr)
             small = upload(client, project, single_tile(Path(folder)))
             beyond = [1e3 * alone(client, project, small, followed) for _ in range(ALONE)]
-            large_rows = large.measured(client, project, followed.next, Path(folder))
+            large_rows = large.measured(client, project, lambda: followed.next(1800.0), Path(folder))
     return [*_report(ours, theirs, beyond), *large_rows]
 
 
