@@ -95,6 +95,15 @@ class JobErrorOut(Schema):
     detail: str
 
 
+class ExpectedOut(Schema):
+    """As it was foreseen when the job was asked for, from what waited and from how long such jobs took."""
+
+    starts_at: datetime
+    ends_at: datetime
+    earliest_end_at: Annotated[datetime, Field(description="Nine of ten jobs end between this and `latest_end_at`.")]
+    latest_end_at: datetime
+
+
 class JobOut(Schema):
     id: JobId
     project_id: ProjectId
@@ -113,6 +122,7 @@ class JobOut(Schema):
     start_by: datetime | None
     run_timeout_s: int | None
     estimate_s: Annotated[float, Field(description="Seconds of compute, estimated before it ran.")]
+    expected: ExpectedOut | None
     compute_s: Annotated[float | None, Field(description="Seconds of compute that it took and is charged for.")]
     created_by: PersonId
     created_at: datetime

@@ -21,6 +21,7 @@ from backend.core.pagination import CREATED, Ask, Listing, Page, page
 from backend.generations import services
 from backend.generations.errors import BatchTooLarge
 from backend.generations.models import Batch, Job
+from backend.generations.outlook import outlook
 from backend.generations.scheduler import Lane
 from backend.generations.states import ENDED, State
 from backend.projects.models import Project
@@ -80,6 +81,7 @@ def submit_batch(
         )
         for asset, checked in itertools.product(assets, each)
     ]
+    outlook.foresee(jobs)
     Job.objects.bulk_create(jobs)
     batch.refresh_from_db(fields=["created_at"])
     _tell(batch, "batch.submitted", by)

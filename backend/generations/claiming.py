@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
 
 import psycopg
 import structlog
@@ -84,7 +83,8 @@ def claim_next(held: Collection[Flow] = ()) -> Claim | None:
     with tenancy.acting(using="system"):
         flows.lock()
         flows.fold()
-        for width in (len(full) + _WIDTH * 4**n for n in count()):
+        width = len(full) + _WIDTH
+        while True:
             found = flows.find(lanes, full=full, width=width)
             passed_over = flows.rest(found.idle)
             for job in order(found.jobs, found.shares):
@@ -93,6 +93,7 @@ def claim_next(held: Collection[Flow] = ()) -> Claim | None:
                     return taken
             if not passed_over:
                 return None
+            width *= 4
 
 
 def _take(job: Waiting) -> Claim | None:

@@ -17,8 +17,9 @@ from backend.generations.states import MAX_LOSSES
 
 _LOCK = 0x61746C_0003  # "atl" 3
 _CHANGES = """
-WITH gone AS (DELETE FROM generations_flowchange RETURNING lane, workspace_id, person_id, ready_at, cost_us)
-SELECT lane, workspace_id, person_id, min(ready_at), sum(cost_us)::bigint FROM gone GROUP BY 1, 2, 3
+WITH gone AS (DELETE FROM generations_flowchange RETURNING lane, workspace_id, person_id, ready_at, cost_us, queued_us)
+SELECT lane, workspace_id, person_id, min(ready_at), sum(cost_us)::bigint, sum(queued_us)::bigint FROM gone
+GROUP BY 1, 2, 3
 """
 _LINEAGE = """
 SELECT lane, workspace_id, person_id, clock_us, floor_us, ready_at FROM generations_flowclock
@@ -27,10 +28,11 @@ WHERE (lane = ANY(%(lanes)s) AND workspace_id IS NULL AND person_id IS NULL)
     OR (lane = ANY(%(lanes)s) AND workspace_id = ANY(%(workspaces)s) AND person_id = ANY(%(people)s))
 """
 _KEEP = """
-INSERT INTO generations_flowclock AS flow (lane, workspace_id, person_id, clock_us, floor_us, ready_at)
-SELECT * FROM unnest(%s::text[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::timestamptz[])
+INSERT INTO generations_flowclock AS flow (lane, workspace_id, person_id, clock_us, floor_us, ready_at, queued_us)
+SELECT * FROM unnest(%s::text[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::bigint[])
 ON CONFLICT (lane, workspace_id, person_id) DO UPDATE SET clock_us = excluded.clock_us,
-    floor_us = greatest(flow.floor_us, excluded.floor_us), ready_at = least(flow.ready_at, excluded.ready_at)
+    floor_us = greatest(flow.floor_us, excluded.floor_us), ready_at = least(flow.ready_at, excluded.ready_at),
+    queued_us = flow.queued_us + excluded.queued_us
 """
 # The workspaces whose clocks are lowest, of each the people whose are, of each the oldest job that may start.
 # A job on its last chance waits for another such to end: of jobs that lost their worker together one may have ended it,
@@ -64,11 +66,13 @@ LEFT JOIN LATERAL (
 """
 # Until the first of its jobs may start; one that waits for another's end is looked at again in a second.
 _REST_PEOPLE = """
-UPDATE generations_flowclock AS flow SET ready_at = (
-    SELECT min(greatest(not_before, statement_timestamp() + interval '1 second')) FROM generations_job AS job
-    WHERE state = 'queued' AND job.lane = flow.lane AND job.workspace_id = flow.workspace_id
-        AND job.person_id = flow.person_id)
-FROM unnest(%s::text[], %s::uuid[], %s::uuid[]) AS given (lane, workspace_id, person_id)
+UPDATE generations_flowclock AS flow
+SET ready_at = soonest.at, queued_us = CASE WHEN soonest.at IS NULL THEN 0 ELSE queued_us END
+FROM unnest(%s::text[], %s::uuid[], %s::uuid[]) AS given (lane, workspace_id, person_id) CROSS JOIN LATERAL (
+    SELECT min(greatest(not_before, statement_timestamp() + interval '1 second')) AS at FROM generations_job AS job
+    WHERE state = 'queued' AND job.lane = given.lane AND job.workspace_id = given.workspace_id
+        AND job.person_id = given.person_id
+) soonest
 WHERE flow.lane = given.lane AND flow.workspace_id = given.workspace_id AND flow.person_id = given.person_id
 """
 _REST_WORKSPACES = """
@@ -119,14 +123,14 @@ def fold() -> None:
     shares = Shares({flow: Share(clock_us, floor_us) for flow, (clock_us, floor_us, _) in rows.items()})
     waiting = {flow for flow, (_, _, ready_at) in rows.items() if ready_at}
     ready: dict[Flow, datetime | None] = {}
-    for person, (ready_at, cost_us) in changes.items():
+    for person, (ready_at, cost_us, _) in changes.items():
         flows = (person.parent, person)
         shares = shares.charged(flows, cost_us)
         if ready_at:
             shares = shares.joined(flow for flow in flows if flow not in waiting)
         for flow in flows:
             ready[flow] = min((at for at in (ready_at, ready.get(flow)) if at), default=None)
-    _keep(shares, ready)
+    _keep(shares, ready, queued_us={person: queued_us for person, (_, _, queued_us) in changes.items()})
 
 
 def find(lanes: Collection[Lane], *, full: Collection[Flow], width: int) -> Found:
@@ -162,7 +166,7 @@ def find(lanes: Collection[Lane], *, full: Collection[Flow], width: int) -> Foun
 def serve(job: Waiting, shares: Shares) -> None:
     """The job is taken, and its estimate charged."""
     served = shares.served(job.flows, job.cost_us)
-    _keep(served, dict.fromkeys((job.flows[0].parent, *job.flows)))
+    _keep(served, dict.fromkeys((job.flows[0].parent, *job.flows)), queued_us={job.flows[1]: -job.cost_us})
 
 
 def rest(idle: Collection[Flow]) -> bool:
@@ -187,8 +191,12 @@ def add_cost(flow: Flow, cost_us: int) -> None:
         )
 
 
-def _keep(shares: Shares, ready: Mapping[Flow, datetime | None]) -> None:
-    kept = [(shares.of[flow].clock_us, shares.of[flow].floor_us, ready_at) for flow, ready_at in ready.items()]
+def _keep(shares: Shares, ready: Mapping[Flow, datetime | None], *, queued_us: Mapping[Flow, int]) -> None:
+    """`queued_us`: by how much more waits in it now."""
+    kept = [
+        (shares.of[flow].clock_us, shares.of[flow].floor_us, ready_at, queued_us.get(flow, 0))
+        for flow, ready_at in ready.items()
+    ]
     with claiming_cursor() as cursor:
         cursor.execute(_KEEP, [*_columns(ready), *map(list, zip(*kept, strict=True))])
 

@@ -63,6 +63,8 @@ class Job(models.Model):
     progress_total = models.IntegerField(default=0)
     error = models.JSONField(null=True)  # {code, detail}
     estimate_us = models.BigIntegerField()
+    ahead_us = models.BigIntegerField(default=0, db_default=0)  # of compute, that was to be done before its end
+    expected = models.JSONField(null=True)  # seconds after it was made: {starts, ends, earliest, latest}
     compute_us = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
@@ -90,6 +92,11 @@ class Job(models.Model):
             ),
             models.Index(fields=["lease_until"], name="job_leases", condition=models.Q(state=State.RUNNING.value)),
             models.Index(fields=["finished_at"], name="job_staged", condition=~models.Q(staged=[])),
+            models.Index(
+                fields=["lane", "task", "-finished_at"],
+                name="job_measured",
+                condition=models.Q(state=State.SUCCEEDED.value, expected__isnull=False),
+            ),
             models.Index(fields=["batch", "state"], name="job_by_batch", condition=models.Q(batch__isnull=False)),
             models.Index(fields=["project", "created_at", "id"], name="job_by_time"),
             models.Index(fields=["project", "state", "created_at", "id"], name="job_by_state"),
@@ -125,6 +132,7 @@ class FlowClock(models.Model):
     person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, related_name="+")
     clock_us = models.BigIntegerField(default=0)
     floor_us = models.BigIntegerField(default=0)
+    queued_us = models.BigIntegerField(default=0)  # of compute, that a person's jobs wait for
     ready_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -149,7 +157,8 @@ class FlowChange(models.Model):
     """What happened to a person's flow since the last claim, which folds it into the clocks: so nobody who submits or
     ends a job waits for a claim, nor a claim for them.
 
-    `ready_at`: a job waits that may start then (the job's table tells it by triggers); `cost_us`: to be added.
+    `ready_at`: a job waits that may start then; `queued_us`: so much more, or less, waits. The job's table tells both
+    by triggers, but not of a claim. `cost_us`: to be added to the clock.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -157,4 +166,5 @@ class FlowChange(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
     ready_at = models.DateTimeField(null=True)
-    cost_us = models.BigIntegerField()
+    cost_us = models.BigIntegerField(db_default=0)
+    queued_us = models.BigIntegerField(db_default=0)

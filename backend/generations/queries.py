@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 from django.db import connections
@@ -79,6 +80,7 @@ def present(job: Job) -> dict[str, Any]:
         "start_by": times.show(job.start_by) if job.start_by else None,
         "run_timeout_s": job.run_timeout_s,
         "estimate_s": job.estimate_us / 1e6,
+        "expected": _expected(job),
         "compute_s": None if job.compute_us is None else job.compute_us / 1e6,
         "created_by": ids.show("per", job.person_id),
         "created_at": times.show(job.created_at),
@@ -90,6 +92,16 @@ def present(job: Job) -> dict[str, Any]:
 def presented(job_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
     """Those of the jobs that the open transaction may see, as `present` shows them."""
     return [present(job) for job in Job.objects.filter(pk__in=set(job_ids))]
+
+
+def _expected(job: Job) -> dict[str, str] | None:
+    """As moments, by the job's own clock."""
+    if job.expected is None:
+        return None
+    seconds = {"starts_at": "starts", "ends_at": "ends", "earliest_end_at": "earliest", "latest_end_at": "latest"}
+    return {
+        shown: times.show(job.created_at + timedelta(seconds=job.expected[name])) for shown, name in seconds.items()
+    }
 
 
 def _shown(prefix: str, value: uuid.UUID | None) -> str | None:

@@ -12,6 +12,7 @@ from backend.core import events, ids, live, queue, trace
 from backend.generations import states
 from backend.generations.errors import InvalidParameters, NotYourJob, WrongDocument
 from backend.generations.models import Job
+from backend.generations.outlook import outlook
 from backend.generations.queries import access_job, present
 from backend.generations.scheduler import Lane
 from backend.generations.states import State, Step
@@ -58,6 +59,7 @@ def submit(
         start_by=start_by,
         run_timeout_s=run_timeout_s,
     )
+    outlook.foresee([job])
     job.save(force_insert=True)
     job.refresh_from_db(fields=["created_at", "not_before"])
     tell(job, "job.submitted", asset_id=asset.id)

@@ -35,7 +35,6 @@ class Hed(nn.Module):
         )
         self.sides = nn.ModuleList(nn.Conv2d(widths[-1], 1, 1) for widths in BLOCKS)
         self.fuse = nn.Conv2d(len(BLOCKS), 1, 1)
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
 
     @classmethod
     def load(cls, weights: Path, *, device: torch.device, dtype: torch.dtype) -> "Hed":
@@ -52,7 +51,8 @@ class Hed(nn.Module):
         """(batch, 3, H, W) float32 RGB in [0, 255], sides multiples of ALIGN → (batch, 1, H, W), how likely each pixel
         lies on an outline. `check` is called between blocks; what it raises ends the run.
         """
-        y = (x - self.mean).to(next(self.blocks.parameters()).dtype)
+        mean = torch.tensor(_MEAN, device=x.device).view(1, 3, 1, 1)
+        y = (x - mean).to(next(self.blocks.parameters()).dtype)
         sides = []
         for place, (block, side) in enumerate(zip(self.blocks, self.sides, strict=True)):
             check()

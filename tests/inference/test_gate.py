@@ -24,6 +24,9 @@ class Ranked:
     def took(self, share: float) -> None:
         self.taken.append(share)
 
+    def used(self, share: float, compute_s: float) -> None:
+        """Ranks here do not change by it."""
+
 
 @given(st.lists(st.integers(0, 5), max_size=20), st.integers(1, 4))
 async def test_the_lowest_rank_goes_first(ranks: list[int], places: int) -> None:

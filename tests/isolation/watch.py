@@ -20,8 +20,9 @@ from backend.core import tenancy
 from backend.workspaces.models import Person
 from tests.isolation.tenants import Tenant
 
-# Written behind every request's back: by the learner, and by the relay when it has published an event.
-_NOT_OURS = {"recommendations_part"}
+# Written behind every request's back: by the learner, by the claim of jobs, and by the relay when it has published an
+# event.
+_NOT_OURS = {"recommendations_part", "generations_flowclock", "generations_flowchange"}
 # Noted when a session or a token is used, at most once a minute; the workspace of a token may be another one.
 _PASSING = ["last_used_at", "seen_at", "address", "device", "data", "expires_at", "workspace_id"]
 _TYPED_ID = re.compile(r"\b[a-z]{3}_([0-7][0-9a-hjkmnp-tv-z]{25})\b")

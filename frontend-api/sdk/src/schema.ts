@@ -1722,7 +1722,7 @@ export interface components {
              * @example enhance
              * @enum {string}
              */
-            name: "enhance" | "denoise";
+            name: "enhance" | "denoise" | "edges";
             /** Version */
             version: string;
             /**
@@ -1744,6 +1744,37 @@ export interface components {
         TasksOut: {
             /** Items */
             items: components["schemas"]["TaskOut"][];
+        };
+        /**
+         * ExpectedOut
+         * @description As it was foreseen when the job was asked for, from what waited and from how long such jobs took.
+         */
+        ExpectedOut: {
+            /**
+             * Starts At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            starts_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            ends_at: string;
+            /**
+             * Earliest End At
+             * Format: date-time
+             * @description Nine of ten jobs end between this and `latest_end_at`.
+             * @example 2026-11-25T08:00:00Z
+             */
+            earliest_end_at: string;
+            /**
+             * Latest End At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            latest_end_at: string;
         };
         /** JobErrorOut */
         JobErrorOut: {
@@ -1817,6 +1848,7 @@ export interface components {
              * @description Seconds of compute, estimated before it ran.
              */
             estimate_s: number;
+            expected: components["schemas"]["ExpectedOut"] | null;
             /**
              * Compute S
              * @description Seconds of compute that it took and is charged for.
@@ -1871,7 +1903,7 @@ export interface components {
              * @example enhance
              * @enum {string}
              */
-            task: "enhance" | "denoise";
+            task: "enhance" | "denoise" | "edges";
             /**
              * Input Asset Id
              * @example ast_01m88w2n4qeerszgh84bzknfkf
@@ -2044,7 +2076,7 @@ export interface components {
              * @example denoise
              * @enum {string}
              */
-            task: "enhance" | "denoise";
+            task: "enhance" | "denoise" | "edges";
             /** Input Asset Ids */
             input_asset_ids: string[];
             /**
@@ -2192,7 +2224,7 @@ export interface components {
              * @example rectangle
              * @enum {string}
              */
-            tool: "arrow" | "denoise" | "draw" | "enhance" | "image" | "open_board" | "place_asset" | "rectangle" | "text" | "undo";
+            tool: "arrow" | "denoise" | "draw" | "edges" | "enhance" | "image" | "open_board" | "place_asset" | "rectangle" | "text" | "undo";
             /**
              * Asset Id
              * @example ast_01m88w2n4qeerszgh84bzknfkf

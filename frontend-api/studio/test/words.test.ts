@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { device, when } from "../src/app/words";
+import { device, until, when } from "../src/app/words";
 
 const NOW = Date.parse("2026-03-01T12:00:00Z");
 
@@ -12,6 +12,18 @@ describe("when", () => {
     ["2026-02-28T12:00:00Z", "yesterday"],
     ["2026-03-08T12:00:00Z", "in 7 days"],
   ])("says %s as %s", (iso, words) => expect(when(iso, NOW)).toBe(words));
+});
+
+describe("until", () => {
+  it.each([
+    ["2026-03-01T11:59:59Z", ""],
+    ["2026-03-01T12:00:00.400Z", "about 1 second"],
+    ["2026-03-01T12:00:07Z", "about 7 seconds"],
+    ["2026-03-01T12:00:22Z", "about 20 seconds"],
+    ["2026-03-01T12:01:20Z", "about 80 seconds"],
+    ["2026-03-01T12:03:10Z", "about 3 minutes"],
+    ["2026-03-01T14:00:00Z", "about 2 hours"],
+  ])("says %s as %s", (iso, words) => expect(until(iso, NOW)).toBe(words));
 });
 
 describe("device", () => {

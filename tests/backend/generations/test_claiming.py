@@ -143,6 +143,7 @@ class Queues:
         self.held = {flow: list(jobs) for flow, jobs in pool.items()}
         self.waiting: dict[Flow, list[Waiting]] = {flow: [] for flow in pool}
         self.running: list[Waiting] = []
+        self.begun: list[Waiting] = []
         self.shares = Shares()
         self.cursor = cursor
 
@@ -175,9 +176,17 @@ class Queues:
             self.waiting[taken.flows[1]].remove(taken)
             self.shares = self.shares.served(taken.flows, taken.cost_us)
             self.running.append(taken)
+            self.begun.append(taken)
 
     def _rank(self, job: Waiting) -> tuple[Any, ...]:
         return job.lane, *map(self.shares.clock_us, job.flows)
+
+
+def _queued_us(cursor: Any) -> dict[Flow, int]:
+    cursor.execute(
+        "SELECT lane, workspace_id, person_id, queued_us FROM generations_flowclock WHERE person_id IS NOT NULL"
+    )
+    return {Flow(Lane(row[0]), *row[1:3]): row[3] for row in cursor.fetchall()}
 
 
 STEPS = st.lists(
@@ -189,10 +198,13 @@ STEPS = st.lists(
 @hypothesis.settings(max_examples=40, deadline=None)
 @given(steps=STEPS)
 def test_the_tables_choose_as_the_scheduler_does(pool: dict[Flow, list[Job]], steps: list[Any]) -> None:
-    """Whatever is submitted, claimed and settled in which order, and every job once. Nobody else ever sees it."""
+    """Whatever is submitted, claimed and settled in which order, and every job once; and what waits is counted.
+    Nobody else ever sees it.
+    """
     with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
         flows.lock()
-        cursor.execute("DELETE FROM generations_flowchange")
+        flows.fold()
+        waited = _queued_us(cursor)
         cursor.execute("UPDATE generations_flowclock SET ready_at = NULL, clock_us = 0, floor_us = 0")
         queues = Queues(pool, cursor)
         for step, number in steps:
@@ -200,4 +212,9 @@ def test_the_tables_choose_as_the_scheduler_does(pool: dict[Flow, list[Job]], st
         while any(queues.waiting.values()):
             queues.claim()
         queues.claim()
+        flows.fold()
+        begun = {flow: sum(job.cost_us for job in queues.begun if job.flows[1] == flow) for flow in pool}
+        assert {flow: waited[flow] - begun[flow] for flow in pool} == {
+            flow: us for flow, us in _queued_us(cursor).items() if flow in pool
+        }
         transaction.set_rollback(True, using="system")

@@ -13,6 +13,15 @@ export function when(iso: string, now = Date.now()): string {
   return "just now";
 }
 
+/** How long until then: "about 20 seconds", "about 3 minutes"; empty once it is past. */
+export function until(iso: string, now = Date.now()): string {
+  const seconds = (Date.parse(iso) - now) / 1000;
+  if (seconds <= 0) return "";
+  const [unit, size] = STEPS.find(([, least]) => seconds >= 1.5 * least) ?? ["second", 1];
+  const count = unit === "second" && seconds >= 10 ? 5 * Math.round(seconds / 5) : Math.max(1, Math.round(seconds / size));
+  return `about ${count} ${unit}${count === 1 ? "" : "s"}`;
+}
+
 const BROWSERS: readonly [RegExp, string][] = [
   [/Edg\//, "Edge"],
   [/OPR\//, "Opera"],

@@ -3,6 +3,7 @@ import type { Job, Task, TaskName } from "@atelier/sdk";
 import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { type CSSProperties, type ReactNode, useEffect, useRef } from "react";
 import { type Store, useStore } from "../app/store";
+import { until } from "../app/words";
 import { Icon, type IconName } from "../ui/Icon";
 import type { Box, OverlayModel } from "./overlay-model";
 import type { Other } from "./presence";
@@ -113,10 +114,12 @@ function JobChip({ box, ...body }: { job: Job; title: string; box: Box; onCancel
 export function JobChipBody({ job, title, onCancel }: { job: Job; title: string; onCancel: (jobId: string) => void }) {
   const { done, total } = job.progress;
   const waiting = job.state === "queued" || total === 0;
+  const left = job.expected === null ? "" : until(job.expected.ends_at);
+  const said = job.state === "queued" ? `${title}: waiting` : waiting ? title : `${title} ${done} / ${total}`;
   return (
     <>
       <Progress value={waiting ? null : done / total} label={title} />
-      <span className="numbers">{job.state === "queued" ? `${title}: waiting` : waiting ? title : `${title} ${done} / ${total}`}</span>
+      <span className="numbers">{left === "" ? said : `${said} · ${left}`}</span>
       <button type="button" className="chip-button" onClick={() => onCancel(job.id)}>
         Cancel
       </button>

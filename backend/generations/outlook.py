@@ -1,0 +1,87 @@
+"""Hides where a forecast takes what it knows from: the queue as it was a second ago, and the jobs that ended last.
+
+It looks over all workspaces as the role `system`, at sums alone. A forecast is a kindness: where it can't be made the
+job is queued without one.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+import structlog
+from django.db import DatabaseError, connections
+from psycopg_pool import PoolTimeout
+
+from backend.core import tenancy
+from backend.generations.forecast import Backlog, Ended, Speed, learned
+from backend.generations.models import Job
+from backend.generations.scheduler import Flow, Lane
+
+log = structlog.get_logger()
+BACKLOG_S, SPEED_S = 1.0, 5.0  # how old what is known may be
+_LAST = 200  # jobs that are learned from
+_BACKLOG = """
+SELECT lane, workspace_id, person_id, sum(waiting.us)::float8 / 1e6 FROM (
+    SELECT lane, workspace_id, person_id, queued_us FROM generations_flowclock
+    WHERE person_id IS NOT NULL AND ready_at IS NOT NULL
+    UNION ALL SELECT lane, workspace_id, person_id, queued_us FROM generations_flowchange
+    UNION ALL SELECT lane, workspace_id, person_id,
+        estimate_us - estimate_us * progress_done / greatest(progress_total, 1)
+    FROM generations_job WHERE state = 'running'
+) AS waiting (lane, workspace_id, person_id, us) GROUP BY 1, 2, 3 HAVING sum(waiting.us) > 0
+"""
+_ENDED = """
+SELECT estimate_us / 1e6, ahead_us / 1e6, extract(epoch FROM finished_at - created_at)::float8 FROM generations_job
+WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = %s AND task = %s ORDER BY finished_at DESC LIMIT %s
+"""
+_AWAY = (DatabaseError, psycopg.Error, PoolTimeout)
+
+
+@dataclass(slots=True)
+class Outlook:
+    """What a process knows, renewed by whoever asks when it is too old."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _backlog: Backlog = field(default_factory=Backlog)
+    _backlog_until: float = 0.0
+    _speeds: dict[tuple[Lane, str], tuple[Speed, float]] = field(default_factory=dict)
+
+    def foresee(self, jobs: Sequence[Job]) -> None:
+        """Write into jobs of one task and person, which are about to be queued in this order, when they will end."""
+        first = jobs[0]
+        lane, flow = Lane(first.lane), Flow(Lane(first.lane), first.workspace_id, first.person_id)
+        own_s = [job.estimate_us / 1e6 for job in jobs]
+        with self._lock:
+            try:
+                self._renew(lane, first.task)
+            except _AWAY as exc:
+                log.warning("job.not_foreseen", error=type(exc).__name__)
+                return
+            speed, _ = self._speeds[lane, first.task]
+            ahead_s = self._backlog.ahead_s(flow, own_s)
+            self._backlog.add(flow, sum(own_s))
+        for job, own, ahead in zip(jobs, own_s, ahead_s.tolist(), strict=True):
+            job.ahead_us = round(1e6 * ahead)
+            job.expected = {name: round(value, 3) for name, value in speed.expected(own, ahead)._asdict().items()}
+
+    def _renew(self, lane: Lane, task: str) -> None:
+        now = time.monotonic()
+        known = self._speeds.get((lane, task))
+        if now < self._backlog_until and known and now < known[1]:
+            return
+        with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
+            if now >= self._backlog_until:
+                cursor.execute(_BACKLOG)
+                self._backlog = Backlog({Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()})
+                self._backlog_until = now + BACKLOG_S
+            if not known or now >= known[1]:
+                cursor.execute(_ENDED, [lane, task, _LAST])
+                self._speeds[lane, task] = (
+                    learned([Ended(*map(float, row)) for row in cursor.fetchall()]),
+                    now + SPEED_S,
+                )
+
+
+outlook = Outlook()

@@ -1,0 +1,84 @@
+"""What a forecast knows, on the real tables: how much waits, and what becomes of a job without one."""
+
+from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client
+
+from backend.core import tenancy
+from backend.generations import outlook, services
+from backend.generations.models import Job
+from backend.generations.outlook import Outlook
+from backend.generations.scheduler import Flow, Lane
+from tests.backend.api.test_jobs import picture, submit
+from tests.backend.generations.test_running import fresh, held_job
+from tests.conftest import Studio
+
+Api = Callable[[Any], Client]
+
+
+def waiting_s(studio: Studio, lane: Lane = Lane.INTERACTIVE) -> float:
+    """Of Ada's jobs in that lane, as a newcomer to the queue sees it."""
+    with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
+        cursor.execute(outlook._BACKLOG)
+        found = {Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()}
+    return found.get(Flow(lane, studio.workspace.id, studio.ada.id), 0.0)
+
+
+def test_what_waits_is_counted(studio: Studio, api: Api) -> None:
+    """From the moment of its asking; not when it was cancelled; and what runs counts until it has ended."""
+    asset_id = picture(api(studio.ada), studio)
+    first, second, third = (held_job(studio, asset_id, estimate_us=each) for each in (1_000_000, 2_000_000, 4_000_000))
+    assert waiting_s(studio) == 7.0
+    with tenancy.acting(person_id=studio.ada.id):
+        services.cancel(second.id, by=studio.ada.id)
+    assert waiting_s(studio) == 5.0
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        services.expire(Job.objects.select_for_update().get(pk=first.pk))
+    assert waiting_s(studio) == 4.0
+    assert fresh(third).state == "queued"
+
+
+def test_a_job_says_when_it_will_end(studio: Studio, api: Api) -> None:
+    """In the answer to its asking already; and one behind another later than that."""
+    client = api(studio.ada)
+    asset_id = picture(client, studio)
+    answers = [submit(client, studio, asset_id).json()["expected"] for _ in range(2)]
+    for said in answers:
+        moments = {name: datetime.fromisoformat(value) for name, value in said.items()}
+        assert moments["starts_at"] <= moments["ends_at"]
+        assert moments["earliest_end_at"] <= moments["ends_at"] <= moments["latest_end_at"]
+    assert answers[0]["ends_at"] < answers[1]["ends_at"]
+
+
+def test_jobs_of_a_batch_end_one_after_another(studio: Studio) -> None:
+    """Each at least as much later as the one before it takes."""
+    jobs = [
+        Job(
+            workspace_id=studio.workspace.id,
+            person_id=studio.ada.id,
+            task="enhance",
+            lane=Lane.BATCH.value,
+            estimate_us=3_000_000,
+        )
+        for _ in range(4)
+    ]
+    Outlook().foresee(jobs)
+    assert all(later.ahead_us - earlier.ahead_us >= 3_000_000 for earlier, later in pairwise(jobs))
+    ends = [one.expected["ends"] for one in jobs]
+    assert ends == sorted(set(ends))
+
+
+def test_without_a_forecast_the_job_is_queued_all_the_same(
+    studio: Studio, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that fails in the middle of it costs nobody a job."""
+    monkeypatch.setattr(outlook, "_BACKLOG", "SELECT 1 / 0")
+    monkeypatch.setattr(services, "outlook", Outlook())
+    client = api(studio.ada)
+    answer = submit(client, studio, picture(client, studio))
+    assert (answer.status_code, answer.json()["expected"]) == (202, None)
