@@ -81,7 +81,8 @@ def people(workspaces: int, each: int) -> Iterator[tuple[Plan, list[Person]]]:
         for one in json.loads(made.stdout.splitlines()[-1]):
             cookies = {"sessionid": one["session"], "csrftoken": "b" * 32}
             headers = {"Origin": plan.url, "X-CSRFToken": "b" * 32}
-            client = httpx.Client(base_url=plan.url, timeout=60.0, cookies=cookies, headers=headers)
+            idle = httpx.Limits(keepalive_expiry=2.0)  # the server hangs up on connections that rest for five
+            client = httpx.Client(base_url=plan.url, timeout=60.0, cookies=cookies, headers=headers, limits=idle)
             found.append(Person(client, f"/api/v1/projects/{one['project']}"))
         yield plan, found
 

@@ -25,7 +25,7 @@ def waiting_s(studio: Studio, lane: Lane = Lane.INTERACTIVE) -> float:
     """Of Ada's jobs in that lane, as a newcomer to the queue sees it."""
     with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
         cursor.execute(outlook._BACKLOG)
-        found = {Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()}
+        found: dict[Flow, float] = {Flow(Lane(row[0]), *row[1:3]): row[3] for row in cursor.fetchall()}
     return found.get(Flow(lane, studio.workspace.id, studio.ada.id), 0.0)
 
 
