@@ -26,6 +26,7 @@ _PRIOR = (0.15, 0.8, 0.55)
 _PRIOR_COUNTS = 8  # jobs
 _PRIOR_SPREAD = 0.5  # of the logarithm: a range from half to twice
 _LEAST_S = 0.02
+UNIT_S = 0.5  # a tile of a lower lane, that is not interrupted
 _COVERED = (0.05, 0.95)
 
 
@@ -60,17 +61,19 @@ class Backlog:
         own = np.asarray(own_s, np.float64)
         upto = self.of.get(flow, 0.0) + np.cumsum(own)  # what the person must be given until then
         homes: defaultdict[Flow, float] = defaultdict(float)
-        sooner = 0.0  # what goes before this lane
+        sooner = later = 0.0  # what goes before this lane, and after it
         colleagues = []
         for other, waits_s in self.of.items():
             if other.lane.rank < flow.lane.rank:
                 sooner += waits_s
+            elif other.lane.rank > flow.lane.rank:
+                later += waits_s
             elif other.lane == flow.lane and other.parent == flow.parent and other != flow:
                 colleagues.append(waits_s)
             elif other.lane == flow.lane and other.parent != flow.parent:
                 homes[other.parent] += waits_s
         upto_home = upto + _given(colleagues, upto)  # what the workspace must be given
-        return upto_home + _given(list(homes.values()), upto_home) + sooner - own
+        return upto_home + _given(list(homes.values()), upto_home) + sooner + min(later, UNIT_S) - own
 
 
 def _given(waiting_s: Sequence[float], each: _Floats) -> _Floats:
@@ -96,16 +99,21 @@ class Speed:
         return Expected(min(ahead * ahead_s, ends), ends, self.low * ends, self.high * ends)
 
 
-def learned(ended: Sequence[Ended]) -> Speed:
-    """From jobs that ended. Fitted to the relative error: a short job counts as a long one."""
+def learned(ended: Sequence[Ended], *, ratio: float = 1.0) -> Speed:
+    """From jobs that ended. Fitted to the relative error: a short job counts as a long one.
+
+    `ratio`: what such jobs cost, of what was estimated, in whatever lane.
+    """
+    fixed, own, ahead = _PRIOR
+    prior = (fixed, own * ratio, ahead * ratio)
     if not ended:
-        return Speed()
+        return Speed(prior)
     seen = np.array(ended, np.float64)
     took = np.maximum(seen[:, 2], _LEAST_S)
     factors = np.column_stack([np.ones(len(seen)), seen[:, 0], seen[:, 1]])
     rows = factors / took[:, None]
     # The prior stands in for some jobs that took what it says, of the sizes that were seen.
-    said = np.maximum(factors @ np.array(_PRIOR), _LEAST_S)
+    said = np.maximum(factors @ np.array(prior), _LEAST_S)
     weight = np.sqrt(_PRIOR_COUNTS / len(seen))
     rows = np.vstack([rows, weight * factors / said[:, None]])
     aims = np.concatenate([np.ones(len(seen)), np.full(len(seen), weight)])

@@ -36,6 +36,14 @@ _ENDED = """
 SELECT estimate_us / 1e6, ahead_us / 1e6, extract(epoch FROM finished_at - created_at)::float8 FROM generations_job
 WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = %s AND task = %s ORDER BY finished_at DESC LIMIT %s
 """
+_RATIO = """
+SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY compute_us::float8 / greatest(estimate_us, 1)), 1.0)
+FROM unnest(%s::text[]) AS side (lane) CROSS JOIN LATERAL (
+    SELECT compute_us, estimate_us FROM generations_job
+    WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = side.lane AND task = %s
+    ORDER BY finished_at DESC LIMIT %s
+) last
+"""
 _AWAY = (DatabaseError, psycopg.Error, PoolTimeout)
 
 
