@@ -51,7 +51,7 @@ DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", 16)
 
 # --- limits
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1024 * 1024)
-MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 50 * 1024 * 1024)
+MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 200 * 1024 * 1024)
 MAX_PICTURE_PIXELS = env.int("MAX_PICTURE_PIXELS", 100_000_000)
 MAX_HEADER_BYTES = env.int("MAX_HEADER_BYTES", 32 * 1024)  # of a request: its address and all headers
 REQUEST_TIMEOUT_S = env.float("REQUEST_TIMEOUT_S", 30.0)  # for a body to arrive, and for a client to take what we send

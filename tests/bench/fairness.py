@@ -1,5 +1,5 @@
-"""Measures what people who share the models have of it: how long the light ones wait beside a heavy one, and what share
-a workspace gets whose jobs cost ten times as much.
+"""Measures what people who share the models have of it: how long the light ones wait beside a heavy one, what share a
+workspace gets whose jobs cost ten times as much, how true the estimates were, and how soon a cancelled job lets go.
 
 All through the API, on a stack of its own: times are the job's own, from its making to its end, and costs the ledger's.
 Run it alone.
@@ -8,6 +8,7 @@ Run it alone.
 import io
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -32,6 +34,7 @@ LIGHT, EVERY_S = 9, 5.0
 PHASE_S = 30 if QUICK else 60
 HEAVY_JOBS = 300 if QUICK else 500
 SHARE_S = 60 if QUICK else 240
+CANCELS, LARGE_PX = (30 if QUICK else 100), 1500
 WARM_JOBS = 12  # of the batch lane, before its jobs are measured
 DEAR_PX, CHEAP_PX = 700, 256  # nine tiles with their context, and one without
 
@@ -44,9 +47,10 @@ class Person:
     project: str
     asset: str = ""
 
-    def submit(self, asset: str) -> None:
+    def submit(self, asset: str) -> dict[str, Any]:
         body = {"task": "enhance", "input_asset_id": asset}
-        self.client.post(f"{self.project}/jobs", json=body).raise_for_status()
+        job: dict[str, Any] = self.client.post(f"{self.project}/jobs", json=body).raise_for_status().json()
+        return job
 
     def send(self, assets: list[str]) -> str:
         """A batch; its address."""
@@ -199,6 +203,44 @@ def shares(kinds: dict[str, list[tuple[float, bool]]]) -> list[dict[str, Any]]:
     ]
 
 
+def cancels() -> list[dict[str, Any]]:
+    """Of pictures that run: from the request until the worker has let go, by its log; beside somebody's batch."""
+    draw, freed, wrong = random.Random(3), list[float](), 0
+    with people(1, 2) as (plan, (hasty, other)):
+        large = upload(hasty.client, hasty.project, picture(LARGE_PX))
+        small = upload(other.client, other.project, picture(CHEAP_PX))
+        batch = other.send([small] * 1000)
+        log = plan.var / "logs" / "worker.log"
+        for _ in range(CANCELS):
+            job = hasty.submit(large)
+            while not job["progress"]["done"]:
+                time.sleep(0.02)
+                job = hasty.client.get(f"/api/v1/jobs/{job['id']}").json()
+            time.sleep(draw.uniform(0, 0.5))
+            asked = time.time()
+            hasty.client.post(f"/api/v1/jobs/{job['id']}/cancel").raise_for_status()
+            freed.append(_let_go_at(log, job["id"]) - asked)
+        wrong += sum(job["state"] != "cancelled" for job in hasty.jobs())
+        states = other.client.get(batch).json()["states"]
+        wrong += sum(states[state] for state in ("cancelled", "failed", "expired"))
+    p99 = sorted(freed)[int(0.99 * len(freed))]
+    beside = (
+        f"p50 {1e3 * statistics.median(freed):.0f} ms, of {CANCELS}; {states['succeeded']} of the other's succeeded"
+    )
+    return [
+        _row("cancel, to the freed worker, p99", 1e3 * p99, "ms", "<= 500", p99 <= 0.5, beside),
+        _row("wrong jobs cancelled", wrong, "", "0", not wrong, None),
+    ]
+
+
+def _let_go_at(log: Path, job_id: str) -> float:
+    while True:
+        for line in log.read_text().splitlines()[-2000:]:
+            if job_id in line and '"job.let_go"' in line:
+                return datetime.fromisoformat(json.loads(line)["timestamp"]).timestamp()
+        time.sleep(0.05)
+
+
 def _known(everybody: list[Person], assets: list[str]) -> None:
     """Let some jobs of each end, as in a studio that did not begin today: what is estimated is learned from them."""
     batches = [(who, who.send([asset] * WARM_JOBS)) for who, asset in zip(everybody, assets, strict=True)]
@@ -215,7 +257,7 @@ def _computed(who: Person) -> tuple[float, int]:
 
 def rows() -> list[dict[str, Any]]:
     kinds: dict[str, list[tuple[float, bool]]] = {}
-    return [*heavy_and_light(kinds), *shares(kinds), *estimates(kinds)]
+    return [*heavy_and_light(kinds), *shares(kinds), *estimates(kinds), *cancels()]
 
 
 def _row(name: str, value: float, unit: str, bar: str, ok: bool, beside: str | None) -> dict[str, Any]:
