@@ -17,7 +17,6 @@ from inference.tiles import Picture
 _SPAN_S_PER_PIXEL = 6.0e-6
 _FFDNET_S_PER_PIXEL = 3.0e-6
 _HED_S_PER_PIXEL = 3.0e-6
-_S_FIXED = 0.05
 _MAX_PIXELS = 100_000_000  # a gigapixel scan's quarter: minutes on two cores, but little memory
 _MAX_RESULT_SIDE_PX = 65_500  # what a JPEG can hold
 
@@ -95,7 +94,7 @@ def _enhance_scale(parameters: EnhanceParameters) -> int:
 
 def _cost_of(model: Model, s_per_pixel: float) -> Callable[[int, int, Any], float]:
     def cost_s(width: int, height: int, _parameters: Any) -> float:
-        return _S_FIXED + s_per_pixel * sum(tile.pixels for tile in model.plan(width=width, height=height))
+        return s_per_pixel * sum(tile.pixels for tile in model.plan(width=width, height=height))
 
     return cost_s
 
