@@ -2,22 +2,20 @@
 
 import io
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
-import psutil
 import pyvips
 from PIL import Image
 
 from inference.models import SPAN_X2
 from inference.networks.span import Span
 from tests.bench import inference_quality as quality
+from tests.bench._memory import watched
 from tests.bench.enhance import upload
 
 SIDE_PX = 5_000 if os.environ.get("QUICK") else 10_000
@@ -38,30 +36,6 @@ def scan() -> bytes:
     buffer = io.BytesIO()
     wall.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
-
-
-@contextmanager
-def watched() -> Iterator[dict[str, float]]:
-    """The most memory that each process below this one had, in GB, by its name."""
-    most: dict[str, float] = {}
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.1):
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    name, used = " ".join(process.cmdline()[1:6]) or process.name(), process.memory_info().rss / 1e9
-                except psutil.Error:
-                    continue
-                most[name] = max(most.get(name, 0.0), used)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield most
-    finally:
-        stop.set()
-        thread.join()
 
 
 def seam(source: bytes, result: bytes, network: Span) -> float:
@@ -99,7 +73,8 @@ def measured(
     asset = client.get(f"/api/v1/assets/{ended['output_asset_id']}").raise_for_status().json()
     result = client.get(asset["renditions"]["original"]["url"], timeout=120.0).raise_for_status().content
     assert (asset["width"], asset["height"]) == (2 * SIDE_PX, 2 * SIDE_PX), asset
-    name, used = max(most.items(), key=lambda item: item[1])
+    name, most_bytes = max(most.items(), key=lambda item: item[1])
+    used = most_bytes / 1e9
     step = seam(source, result, quality.network(folder))
     what = f"{SIDE_PX**2 / 1e6:.0f} megapixels enhanced"
     return [

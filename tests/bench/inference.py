@@ -25,12 +25,14 @@ from PIL import Image
 
 from tests.bench import _inference_large as large
 from tests.bench import inference_quality as quality
+from tests.bench._memory import of_worker, watched
 from tests.bench._stack import signed_in
 from tests.bench.enhance import upload
 
 QUICK = bool(os.environ.get("QUICK"))
 IN_FLIGHT, ROUNDS = 32, 1 if QUICK else 3
 JOBS = 48 if QUICK else 96  # of a round
+JOBS_HELD = 6  # by one worker of one person: JOBS_AT_ONCE_PERSON
 ALONE = 20 if QUICK else 100
 SIDES = ((512, 512), (768, 512), (1024, 768), (640, 960))  # pixels: a scanned frame, a web picture, a phone's preview
 
@@ -146,16 +148,18 @@ def rows() -> list[dict[str, Any]]:
             project = f"/api/v1/projects/{found[0]['id']}"
             assets = [upload(client, project, path.read_bytes()) for path in files]
             followed = Followed(client, project)
-            through(client, project, assets, followed, 8)  # warm
+            with watched() as at_rest:
+                through(client, project, assets, followed, 1)  # warm
             ask(loop, 4)
             for _ in range(ROUNDS):
-                ours.append(megapixels(files, JOBS) / through(client, project, assets, followed, JOBS))
+                with watched() as most:
+                    ours.append(megapixels(files, JOBS) / through(client, project, assets, followed, JOBS))
                 theirs.append(megapixels(files, JOBS) / ask(loop, JOBS))
                 print(f"ours {ours[-1]:.3f}, bare {theirs[-1]:.3f} megapixels/s", file=sys.stderr)
             small = upload(client, project, single_tile(Path(folder)))
             beyond = [1e3 * alone(client, project, small, followed) for _ in range(ALONE)]
             large_rows = large.measured(client, project, lambda: followed.next(1800.0), Path(folder))
-    return [*_report(ours, theirs, beyond), *large_rows]
+    return [*_report(ours, theirs, beyond), _memory(of_worker(most) - of_worker(at_rest)), *large_rows]
 
 
 def _report(ours: list[float], theirs: list[float], beyond: list[float]) -> list[dict[str, Any]]:
@@ -174,6 +178,15 @@ def _report(ours: list[float], theirs: list[float], beyond: list[float]) -> list
         _ms("one job, beyond its compute, p50", p50, 60),
         _ms("one job, beyond its compute, p99", p99, 150),
     ]
+
+
+def _memory(more: float) -> dict[str, Any]:
+    """Of a worker that holds as many jobs as it may, beside one that holds one."""
+    picture = max(width * height for width, height in SIDES) * 3 * (1 + 4)  # read, and enlarged
+    each = more / (JOBS_HELD - 1) - picture
+    row = {"name": f"worker's memory for a job in flight, beyond its picture, {JOBS_HELD} held", "unit": "MB"}
+    beside = f"{more / 1e6:.0f} MB more than with one job; a picture has {picture / 1e6:.0f} MB"
+    return {**row, "value": round(each / 1e6, 1), "bar": "<= 30", "ok": each <= 30e6, "beside": beside}
 
 
 def _ms(name: str, value: float, bar: float) -> dict[str, Any]:

@@ -89,6 +89,39 @@ def test_transparent_picture_keeps_its_alpha(studio: Studio, api: Api) -> None:
     assert (made["media_type"], whole.mode, whole.size) == ("image/webp", "RGBA", (128, 96))
 
 
+def sixteen_bits() -> Image.Image:
+    ramp = np.linspace(0, 65535, 90 * 60, dtype=np.uint16).reshape(60, 90)
+    return Image.fromarray(ramp)
+
+
+@pytest.mark.parametrize(("task", "scale"), [("enhance", 2), ("denoise", 1), ("edges", 1)])
+@pytest.mark.parametrize(
+    ("image", "kind"),
+    [
+        (photo(1, 1), "PNG"),
+        (photo(1, 30_000), "PNG"),
+        (photo(3, 2), "WEBP"),
+        (photo(90, 60, "RGBA"), "PNG"),
+        (photo(90, 60, "CMYK"), "JPEG"),
+        (photo(90, 60, "L"), "JPEG"),
+        (sixteen_bits(), "PNG"),
+    ],
+    ids=["a pixel", "a strip", "six pixels", "alpha", "CMYK", "grey", "16 bits"],
+)
+def test_every_task_takes_every_picture(
+    studio: Studio, api: Api, task: str, scale: int, image: Image.Image, kind: str
+) -> None:
+    """However small, long, deep or coloured it is; the result is as large as the task says, and shown."""
+    client = api(studio.ada)
+    asked = submit(client, studio, picture(client, studio, image, kind), task=task, parameters={}).json()
+    job = ended(client, asked["id"], within_s=120.0)
+    assert (job["state"], job["error"]) == ("succeeded", None)
+    made = client.get(f"/api/v1/assets/{job['output_asset_id']}").json()
+    assert (made["width"], made["height"]) == (scale * image.width, scale * image.height)
+    whole = Image.open(io.BytesIO(client.get(made["renditions"]["original"]["url"]).content))
+    assert whole.mode == ("RGBA" if image.mode == "RGBA" else "RGB")
+
+
 def test_the_same_key_is_the_same_job(studio: Studio, api: Api) -> None:
     """A client that lost the answer repeats its request and gets the job it made; another body is refused."""
     client = api(studio.ada)
