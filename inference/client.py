@@ -27,11 +27,11 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 
 from backend.core import arrays, metrics, trace
 from inference import mending, tiles
-from inference.contracts import TASKS, task_named
 from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout, InvalidPicture, TritonUnavailable
 from inference.gate import Gate, InOrder, Turn
 from inference.mending import Mask
-from inference.models import MODELS, Model
+from inference.models import Model
+from inference.registry import MODELS, TASKS, task_named
 from inference.tiles import Picture
 
 log = structlog.get_logger()

@@ -1,14 +1,13 @@
 """Hides what each task asks and gives: parameters, limits, scale, an estimate of the cost. No torch, no gRPC."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from inference import noise
-from inference.errors import PictureTooLarge, UnknownTask
+from inference.errors import PictureTooLarge
 from inference.models import FFDNET, HED, SPAN_X2, Model
 from inference.tiles import Picture
 
@@ -62,7 +61,7 @@ class Task:
     title: str
     description: str
     parameters: type[BaseModel]
-    model: str  # a name in inference.models.MODELS
+    model: str  # a name in the registry
     max_pixels: int  # of the input
     scale: Callable[[Any], int]
     cost_s: Callable[[int, int, Any], float]  # (width, height, parameters) -> seconds of compute, an estimate
@@ -92,7 +91,9 @@ def _enhance_scale(parameters: EnhanceParameters) -> int:
     return parameters.scale
 
 
-def _cost_of(model: Model, s_per_pixel: float) -> Callable[[int, int, Any], float]:
+def cost_of(model: Model, s_per_pixel: float) -> Callable[[int, int, Any], float]:
+    """An estimate that grows with what the network computes."""
+
     def cost_s(width: int, height: int, _parameters: Any) -> float:
         return s_per_pixel * sum(tile.pixels for tile in model.plan(width=width, height=height))
 
@@ -112,7 +113,7 @@ ENHANCE = Task(
     model=SPAN_X2.name,
     max_pixels=_MAX_PIXELS,
     scale=_enhance_scale,
-    cost_s=_cost_of(SPAN_X2, _SPAN_S_PER_PIXEL),
+    cost_s=cost_of(SPAN_X2, _SPAN_S_PER_PIXEL),
     arguments=lambda parameters, picture: {},
 )
 
@@ -125,7 +126,7 @@ DENOISE = Task(
     model=FFDNET.name,
     max_pixels=_MAX_PIXELS,
     scale=lambda parameters: 1,
-    cost_s=_cost_of(FFDNET, _FFDNET_S_PER_PIXEL),
+    cost_s=cost_of(FFDNET, _FFDNET_S_PER_PIXEL),
     arguments=_denoise_arguments,
 )
 
@@ -138,16 +139,6 @@ EDGES = Task(
     model=HED.name,
     max_pixels=_MAX_PIXELS,
     scale=lambda parameters: 1,
-    cost_s=_cost_of(HED, _HED_S_PER_PIXEL),
+    cost_s=cost_of(HED, _HED_S_PER_PIXEL),
     arguments=lambda parameters, picture: {"invert": float(parameters.lines == "black")},
 )
-
-TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (ENHANCE, DENOISE, EDGES)})
-
-
-def task_named(name: str) -> Task:
-    """Raises: UnknownTask."""
-    try:
-        return TASKS[name]
-    except KeyError:
-        raise UnknownTask(f"There is no task of this name. There are: {', '.join(TASKS)}.") from None

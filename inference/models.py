@@ -1,11 +1,6 @@
-"""Hides which network files stand behind a model's name: the registry that set-up, server and client share.
+"""Hides which network files stand behind a model's name. Imports no torch."""
 
-A new model is one entry here, one network under `networks/` and one contract. Imports no torch.
-"""
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from inference import tiles
 from inference.tiles import Tile
@@ -35,8 +30,15 @@ class KerasSource:
 
 
 @dataclass(frozen=True, slots=True)
+class NoSource:
+    """What computes without weights."""
+
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OwnSource:
-    """Weights that we trained and ship: a safetensors file under `inference/weights/`."""
+    """Weights that we trained and ship: a safetensors file under `inference/weights/`, or at a path of its own."""
 
     file: str
     sha256: str
@@ -54,7 +56,7 @@ class Model:
     name: str
     version: int
     network: str  # "module:class", imported by Triton's Python process alone
-    source: NcnnSource | KerasSource | OwnSource
+    source: NcnnSource | KerasSource | OwnSource | NoSource
     scale: int
     halo_px: int
     tile_px: int
@@ -110,5 +112,3 @@ HED = Model(
     tile_px=512,  # of 256 with the halo less than a third would count
     align_px=16,
 )
-
-MODELS: Mapping[str, Model] = MappingProxyType({model.name: model for model in (SPAN_X2, FFDNET, HED)})

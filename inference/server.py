@@ -16,8 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from inference.models import MODELS, Model
+from inference.models import Model
 from inference.networks import weights
+from inference.registry import MODELS
 
 Device = Literal["auto", "cpu", "gpu"]
 

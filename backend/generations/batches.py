@@ -27,7 +27,7 @@ from backend.generations.states import ENDED, State
 from backend.projects.models import Project
 from backend.projects.queries import access_project
 from backend.workspaces.rights import Act
-from inference.contracts import task_named
+from inference.registry import task_named
 
 _BATCHES = Listing({"created_at": "created_at"}, {**CREATED, "created_by": "person_id", "task": "task"})
 

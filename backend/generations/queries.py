@@ -16,7 +16,7 @@ from backend.generations.states import State
 from backend.projects.models import Project
 from backend.projects.queries import access_project
 from backend.workspaces.rights import Act
-from inference.contracts import TASKS
+from inference.registry import TASKS
 
 _JOBS = Listing(
     {"created_at": "created_at"},

@@ -39,8 +39,8 @@ from backend.workspaces.rights import Act
 from collab import edits
 from inference import client
 from inference.client import Progress
-from inference.contracts import TASKS
 from inference.errors import InferenceCancelled, InferenceTimeout
+from inference.registry import TASKS
 
 log = structlog.get_logger()
 _DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)

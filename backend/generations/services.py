@@ -21,7 +21,8 @@ from backend.projects.queries import access_document
 from backend.workspaces.queries import has_right
 from backend.workspaces.rights import Act
 from collab import edits
-from inference.contracts import Task, task_named
+from inference.contracts import Task
+from inference.registry import task_named
 
 
 def submit(

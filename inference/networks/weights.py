@@ -19,7 +19,7 @@ import h5py  # type: ignore[import-untyped]  # the package ships no types
 import numpy as np
 from safetensors.numpy import save
 
-from inference.models import KerasSource, Model, NcnnSource, OwnSource
+from inference.models import KerasSource, Model, NcnnSource, NoSource, OwnSource
 from inference.networks import ncnn
 
 _OWN = Path(__file__).resolve().parent.parent / "weights"
@@ -55,6 +55,8 @@ def _made_of(model: Model) -> bytes:
     match model.source:
         case OwnSource() as source:
             return _own(source)
+        case NoSource():
+            return save({})
         case NcnnSource() as source:
             arrays = {_rename(layer): array for layer, array in _read_source(source, model.name).items()}
         case KerasSource() as source:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from inference.contracts import DENOISE, ENHANCE, TASKS, DenoiseParameters, EnhanceParameters, task_named
+from inference.contracts import DENOISE, ENHANCE, DenoiseParameters, EnhanceParameters
 from inference.errors import PictureTooLarge, UnknownTask
-from inference.models import MODELS
+from inference.registry import MODELS, TASKS, task_named
 
 
 def test_every_task_has_its_model() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from inference import server
-from inference.models import MODELS, SPAN_X2
+from inference.models import SPAN_X2
+from inference.registry import MODELS
 from tests.inference.tritonserver import Triton
 
 

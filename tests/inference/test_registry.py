@@ -1,0 +1,63 @@
+"""A task of one's own is one module, and the example is one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inference import registry
+from inference.examples import posterise
+
+EXAMPLE = "inference.examples.posterise"
+# In a process of its own: tasks are known from the start, to the server and to who asks.
+SERVED = """
+import sys
+from pathlib import Path
+import numpy as np
+from inference.client import Client
+from inference.registry import TASKS
+from tests.inference.tritonserver import Triton, await_ready
+
+triton = Triton(Path(sys.argv[1]))
+triton.start()
+try:
+    client = Client(triton.url, in_flight=2)
+    await_ready(client)
+    picture = np.random.default_rng(1).integers(0, 256, (700, 1100, 3), dtype=np.uint8)
+    task = TASKS["posterise"]
+    asked = task.parameters(colours=3)
+    result = client.run("posterise", picture, asked, on_progress=print, cancelled=lambda: False, timeout_s=60.0)
+    assert set(np.unique(result.picture)) == {0, 128, 255}, np.unique(result.picture)
+    assert np.abs(result.picture.astype(int) - picture).max() <= 64
+    assert result.tiles == 2
+finally:
+    triton.stop()
+"""
+
+
+def test_the_example_is_short() -> None:
+    """A contract, a network and a line in the registry: not more than sixty lines."""
+    assert posterise.__file__ is not None
+    assert len(Path(posterise.__file__).read_text().splitlines()) <= 60
+
+
+def test_the_example_is_served(tmp_path: Path) -> None:
+    """Named in INFERENCE_TASKS it is set up, loaded and run as any other task."""
+    environment = {**os.environ, "INFERENCE_TASKS": EXAMPLE}
+    run = subprocess.run(
+        [sys.executable, "-c", SERVED, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr + (tmp_path / "triton.log").read_text()[-2000:]
+
+
+def test_two_tasks_of_one_name_are_refused() -> None:
+    """At the start, and not by which of them was read last."""
+    with pytest.raises(ValueError, match="two of the name posterise"):
+        registry.load([EXAMPLE, EXAMPLE])
+
+
+def test_a_module_that_is_not_there_is_named() -> None:
+    with pytest.raises(ImportError, match="no_such_tasks"):
+        registry.load(["no_such_tasks"])
