@@ -24,6 +24,7 @@ from backend.api.schemas import (
 from backend.core import ids
 from backend.generations import queries, services
 from backend.generations.errors import InvalidParameters, NotYourJob, StepNotPossible, WrongDocument
+from backend.generations.outlook import outlook
 from backend.generations.scheduler import Lane
 from backend.generations.states import State
 from backend.projects.queries import access_project
@@ -96,7 +97,7 @@ class JobErrorOut(Schema):
 
 
 class ExpectedOut(Schema):
-    """As it was foreseen when the job was asked for, from what waited and from how long such jobs took."""
+    """From what waited when the job was asked for, and from how long such jobs took; `get_job` looks again."""
 
     starts_at: datetime
     ends_at: datetime
@@ -171,7 +172,11 @@ def list_jobs(request: Request, project_id: ProjectId, query: Query[JobQuery]) -
 
 @router.get("/jobs/{job_id}", response={200: JobOut}, operation_id="get_job")
 def get_job(request: Request, job_id: JobId) -> dict[str, Any]:
-    return queries.present(queries.access_job(request.person_id, job_id, Act.READ))
+    """While it waits, `expected` is by the queue as it is now."""
+    job = queries.access_job(request.person_id, job_id, Act.READ)
+    if job.state == State.QUEUED:
+        outlook.look_again(job)
+    return queries.present(job)
 
 
 @router.post("/jobs/{job_id}/cancel", response={200: JobOut}, operation_id="cancel_job")

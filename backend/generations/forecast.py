@@ -59,7 +59,10 @@ class Backlog:
     def ahead_s(self, flow: Flow, own_s: Sequence[float]) -> _Floats:
         """Of jobs that are asked for now, one after another: the compute that is done before each of them ends."""
         own = np.asarray(own_s, np.float64)
-        upto = self.of.get(flow, 0.0) + np.cumsum(own)  # what the person must be given until then
+        return self.done_s(flow, self.of.get(flow, 0.0) + np.cumsum(own)) - own
+
+    def done_s(self, flow: Flow, upto: _Floats) -> _Floats:
+        """All compute that is done until the person has been given as much as each of `upto`."""
         homes: defaultdict[Flow, float] = defaultdict(float)
         sooner = later = 0.0  # what goes before this lane, and after it
         colleagues = []
@@ -73,7 +76,7 @@ class Backlog:
             elif other.lane == flow.lane and other.parent != flow.parent:
                 homes[other.parent] += waits_s
         upto_home = upto + _given(colleagues, upto)  # what the workspace must be given
-        return upto_home + _given(list(homes.values()), upto_home) + sooner + min(later, UNIT_S) - own
+        return upto_home + _given(list(homes.values()), upto_home) + sooner + min(later, UNIT_S)
 
 
 def _given(waiting_s: Sequence[float], each: _Floats) -> _Floats:

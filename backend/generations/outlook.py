@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import psycopg
 import structlog
 from django.db import DatabaseError, connections
@@ -35,6 +36,19 @@ SELECT lane, workspace_id, person_id, sum(waiting.us)::float8 / 1e6 FROM (
 _ENDED = """
 SELECT estimate_us / 1e6, ahead_us / 1e6, extract(epoch FROM finished_at - created_at)::float8 FROM generations_job
 WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = %s AND task = %s ORDER BY finished_at DESC LIMIT %s
+"""
+# What the person's jobs before it take, and how long it has waited.
+_BEFORE = """
+SELECT (
+        SELECT coalesce(sum(estimate_us), 0) FROM generations_job WHERE state = 'queued' AND lane = %(lane)s
+            AND workspace_id = %(workspace)s AND person_id = %(person)s AND id < %(job)s
+    )::float8 / 1e6 + (
+        SELECT coalesce(sum(estimate_us - estimate_us * progress_done / greatest(progress_total, 1)), 0)
+        FROM generations_job WHERE state = 'running' AND lane = %(lane)s
+            AND workspace_id = %(workspace)s AND person_id = %(person)s
+    )::float8 / 1e6,
+    extract(epoch FROM now() - created_at)::float8
+FROM generations_job WHERE id = %(job)s
 """
 _RATIO = """
 SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY compute_us::float8 / greatest(estimate_us, 1)), 1.0)
@@ -73,6 +87,27 @@ class Outlook:
         for job, own, ahead in zip(jobs, own_s, ahead_s.tolist(), strict=True):
             job.ahead_us = round(1e6 * ahead)
             job.expected = {name: round(value, 3) for name, value in speed.expected(own, ahead)._asdict().items()}
+
+    def look_again(self, job: Job) -> None:
+        """Into a job that waits, when it will end, as the queue is now. In a transaction that may see it."""
+        flow = Flow(Lane(job.lane), job.workspace_id, job.person_id)
+        with connections["default"].cursor() as cursor:
+            cursor.execute(
+                _BEFORE,
+                {"job": job.id, "lane": flow.lane, "workspace": flow.workspace_id, "person": flow.person_id},
+            )
+            before_s, passed_s = map(float, cursor.fetchone())
+        own_s = job.estimate_us / 1e6
+        with self._lock:
+            try:
+                self._renew(flow.lane, job.task)
+            except _AWAY as exc:
+                log.warning("job.not_foreseen", error=type(exc).__name__)
+                return
+            speed, _ = self._speeds[flow.lane, job.task]
+            done_s = float(self._backlog.done_s(flow, np.array([before_s + own_s]))[0])
+        expected = speed.expected(own_s, done_s - own_s)._asdict()
+        job.expected = {name: round(passed_s + value, 3) for name, value in expected.items()}
 
     def _renew(self, lane: Lane, task: str) -> None:
         now = time.monotonic()

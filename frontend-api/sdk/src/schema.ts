@@ -592,7 +592,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get Job */
+        /**
+         * Get Job
+         * @description While it waits, `expected` is by the queue as it is now.
+         */
         get: operations["get_job"];
         put?: never;
         post?: never;
@@ -1747,7 +1750,7 @@ export interface components {
         };
         /**
          * ExpectedOut
-         * @description As it was foreseen when the job was asked for, from what waited and from how long such jobs took.
+         * @description From what waited when the job was asked for, and from how long such jobs took; `get_job` looks again.
          */
         ExpectedOut: {
             /**

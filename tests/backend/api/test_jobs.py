@@ -89,6 +89,13 @@ def test_transparent_picture_keeps_its_alpha(studio: Studio, api: Api) -> None:
     assert (made["media_type"], whole.mode, whole.size) == ("image/webp", "RGBA", (128, 96))
 
 
+def glass() -> Image.Image:
+    """Clear on the left."""
+    image = photo(90, 60, "RGBA")
+    image.putalpha(Image.linear_gradient("L").rotate(90).resize(image.size))
+    return image
+
+
 def sixteen_bits() -> Image.Image:
     ramp = np.linspace(0, 65535, 90 * 60, dtype=np.uint16).reshape(60, 90)
     return Image.fromarray(ramp)
@@ -101,7 +108,7 @@ def sixteen_bits() -> Image.Image:
         (photo(1, 1), "PNG"),
         (photo(1, 30_000), "PNG"),
         (photo(3, 2), "WEBP"),
-        (photo(90, 60, "RGBA"), "PNG"),
+        (glass(), "PNG"),
         (photo(90, 60, "CMYK"), "JPEG"),
         (photo(90, 60, "L"), "JPEG"),
         (sixteen_bits(), "PNG"),

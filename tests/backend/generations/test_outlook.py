@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from backend.core import tenancy
+from backend.core import ids, tenancy
 from backend.generations import outlook, services
 from backend.generations.models import Job
 from backend.generations.outlook import Outlook
@@ -71,6 +71,24 @@ def test_jobs_of_a_batch_end_one_after_another(studio: Studio) -> None:
     assert all(later.ahead_us - earlier.ahead_us >= 3_000_000 for earlier, later in pairwise(jobs))
     ends = [(one.expected or {})["ends"] for one in jobs]
     assert ends == sorted(set(ends))
+
+
+def test_who_asks_again_hears_what_holds_now(studio: Studio, api: Api) -> None:
+    """When those before it are gone a job that waits will end sooner, and its own page says so."""
+    client = api(studio.ada)
+    asset_id = picture(client, studio)
+    first = held_job(studio, asset_id, estimate_us=300_000_000)
+    second = held_job(studio, asset_id, estimate_us=1_000_000)
+
+    def ends_at() -> datetime:
+        job = client.get(f"/api/v1/jobs/{ids.show('job', second.id)}").json()
+        return datetime.fromisoformat(job["expected"]["ends_at"])
+
+    behind = ends_at()
+    assert (behind - second.created_at).total_seconds() > 60
+    with tenancy.acting(person_id=studio.ada.id):
+        services.cancel(first.id, by=studio.ada.id)
+    assert (behind - ends_at()).total_seconds() > 60
 
 
 def test_without_a_forecast_the_job_is_queued_all_the_same(
