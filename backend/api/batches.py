@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
+from django.conf import settings
 from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
@@ -29,7 +30,7 @@ class BatchQuery(CreatedQuery):
 
 class BatchIn(Body):
     task: Annotated[TaskName, Field(examples=["denoise"])]
-    input_asset_ids: Annotated[list[AssetId], Field(min_length=1, max_length=1000)]
+    input_asset_ids: Annotated[list[AssetId], Field(min_length=1, max_length=settings.MAX_BATCH_JOBS)]
     parameters: dict[str, Any] = Field(default_factory=dict, description="Those that all jobs have.")
     vary: Annotated[
         dict[str, Annotated[list[Any], Field(min_length=1, max_length=100)]],
