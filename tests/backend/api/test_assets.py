@@ -158,7 +158,7 @@ def test_refused_content(studio: Studio, api: Api, data: bytes, filename: str, s
     ("changes", "status", "code"),
     [
         ({"size_bytes": 0}, 422, "upload_empty"),
-        ({"size_bytes": 50 * 1024 * 1024 + 1}, 413, "upload_too_large"),
+        ({"size_bytes": 200 * 1024 * 1024 + 1}, 413, "upload_too_large"),
         ({"media_type": "image/svg+xml"}, 415, "unsupported_picture"),
         ({"sha256": "abc"}, 422, "invalid_input"),
         ({"size_bytes": -1}, 422, "invalid_input"),
