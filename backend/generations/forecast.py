@@ -2,8 +2,9 @@
 
 What waits is shared out as the scheduler does it, as if compute flowed: all workspaces of a lane get the same, and all
 people of a workspace. So what is done before a job ends is known, in compute. How long that takes is learned from the
-jobs that ended last: seconds = a + b · the job's own compute + c · compute ahead of it. How wrong such predictions were
-says how wide the range has to be in which nine of ten jobs end.
+jobs that ended last: how long they ran for their compute, how much compute was done in a second when there was enough
+of it, and what came on top. How wrong such predictions were says how wide the range has to be in which nine of ten jobs
+end. (A regression on what was ahead of them fails: of batches that are sent at once the first knew too little.)
 
 Sources: Parekh, Gallager 1993, "A Generalized Processor Sharing Approach to Flow Control"; Vovk, Gammerman, Shafer,
 "Algorithmic Learning in a Random World", 2005: the range is a split conformal prediction, of relative errors.
@@ -21,20 +22,24 @@ from backend.generations.scheduler import Flow
 
 _Floats = NDArray[np.float64]
 
-# Before anything has ended: two processes that compute, and a tenth of a second to read and to write.
-_PRIOR = (0.15, 0.8, 0.55)
+# Before anything has ended: a tenth of a second to read and to write, and as long as was estimated.
+_FIXED_S, _OWN = 0.15, 0.8
 _PRIOR_COUNTS = 8  # jobs
 _PRIOR_SPREAD = 0.5  # of the logarithm: a range from half to twice
+_MOST_OFF = 0.7  # of the logarithm, by which all predictions are corrected together
+_NOT_BY_CHANCE = 0.95  # of the busiest of many stretches
+_ROW = 10  # jobs that ended one after another: their compute by the time says how much is done at once
 _LEAST_S = 0.02
 UNIT_S = 0.5  # a tile of a lower lane, that is not interrupted
 _COVERED = (0.05, 0.95)
 
 
 class Ended(NamedTuple):
-    """A job that succeeded: its own compute, the compute that was ahead of it, and how long it took from its asking."""
+    """A job that succeeded: its compute and that ahead of it, as estimated; how long it ran, and took in all."""
 
     own_s: float
     ahead_s: float
+    ran_s: float
     took_s: float
 
 
@@ -92,53 +97,51 @@ def _given(waiting_s: Sequence[float], each: _Floats) -> _Floats:
 class Speed:
     """How long compute takes: what was learned of one task in one lane."""
 
-    weights: tuple[float, float, float] = _PRIOR
+    fixed_s: float
+    own: float  # seconds for each of its own compute
+    ahead: float  # seconds for each of the compute ahead
     low: float = float(np.exp(-_PRIOR_SPREAD))  # of what is predicted
     high: float = float(np.exp(_PRIOR_SPREAD))
 
     def expected(self, own_s: float, ahead_s: float) -> Expected:
-        fixed, own, ahead = self.weights
-        ends = max(fixed + own * own_s + ahead * ahead_s, _LEAST_S)
-        return Expected(min(ahead * ahead_s, ends), ends, self.low * ends, self.high * ends)
+        ends = max(self.fixed_s + self.own * own_s + self.ahead * ahead_s, _LEAST_S)
+        return Expected(min(self.ahead * ahead_s, ends), ends, self.low * ends, self.high * ends)
 
 
-def learned(ended: Sequence[Ended], *, ratio: float = 1.0) -> Speed:
-    """From jobs that ended. Fitted to the relative error: a short job counts as a long one.
+def learned(ended: Sequence[Ended], *, ratio: float, at_once: float) -> Speed:
+    """From jobs that ended.
 
-    `ratio`: what such jobs cost, of what was estimated, in whatever lane.
+    `ratio`: what such jobs cost, of what was estimated, in whatever lane; `at_once`: seconds of compute done in one.
     """
-    fixed, own, ahead = _PRIOR
-    prior = (fixed, own * ratio, ahead * ratio)
     if not ended:
-        return Speed(prior)
-    seen = np.array(ended, np.float64)
-    took = np.maximum(seen[:, 2], _LEAST_S)
-    factors = np.column_stack([np.ones(len(seen)), seen[:, 0], seen[:, 1]])
-    rows = factors / took[:, None]
-    # The prior stands in for some jobs that took what it says, of the sizes that were seen.
-    said = np.maximum(factors @ np.array(prior), _LEAST_S)
-    weight = np.sqrt(_PRIOR_COUNTS / len(seen))
-    rows = np.vstack([rows, weight * factors / said[:, None]])
-    aims = np.concatenate([np.ones(len(seen)), np.full(len(seen), weight)])
-    fitted = _positive(rows, aims)
-    predicted = np.maximum(factors @ fitted, _LEAST_S)
-    off = np.concatenate([np.log(took / predicted), _spread_of_prior()])
-    low, middle, high = (float(value) for value in np.exp(np.quantile(off, [_COVERED[0], 0.5, _COVERED[1]])))
-    fixed, own, ahead = (float(value) * middle for value in fitted)
-    return Speed((fixed, own, ahead), low / middle, high / middle)
+        return Speed(_FIXED_S, _OWN * ratio, ratio / at_once)
+    own_s, ahead_s, ran_s, took_s = np.array(ended, np.float64).T
+    took_s = np.maximum(took_s, _LEAST_S)
+    # Low quantiles: a job that shared the model with others ran longer, and that is counted as ahead of it.
+    own = float(np.quantile(ran_s / np.maximum(own_s, 1e-3), 0.25))
+    fixed_s = float(np.quantile(np.maximum(took_s - ran_s, 0.0), 0.2))
+    known = len(ended) / (len(ended) + _PRIOR_COUNTS)
+    found = Speed(
+        known * min(fixed_s, 1.0) + (1 - known) * _FIXED_S, known * own + (1 - known) * _OWN * ratio, ratio / at_once
+    )
+    predicted = np.maximum(found.fixed_s + found.own * own_s + found.ahead * ahead_s, _LEAST_S)
+    off = np.concatenate([np.log(took_s / predicted), np.linspace(-_PRIOR_SPREAD, _PRIOR_SPREAD, _PRIOR_COUNTS)])
+    low, middle, high = np.quantile(off, [_COVERED[0], 0.5, _COVERED[1]])
+    by = float(np.exp(np.clip(middle, -_MOST_OFF, _MOST_OFF)))
+    return Speed(
+        found.fixed_s * by,
+        found.own * by,
+        found.ahead * by,
+        low=float(np.exp(min(low - middle, 0.0))),
+        high=float(np.exp(max(high - middle, 0.0))),
+    )
 
 
-def _spread_of_prior() -> _Floats:
-    return np.linspace(-_PRIOR_SPREAD, _PRIOR_SPREAD, _PRIOR_COUNTS)
-
-
-def _positive(rows: _Floats, aims: _Floats) -> _Floats:
-    """Least squares with weights that are not negative: what would be is left out, and the others fitted again."""
-    kept = list(range(rows.shape[1]))
-    while True:
-        found, *_ = np.linalg.lstsq(rows[:, kept], aims, rcond=None)
-        if (found >= 0).all() or len(kept) == 1:
-            result: _Floats = np.zeros(rows.shape[1])
-            result[kept] = np.maximum(found, 0.0)
-            return result
-        kept = [at for at, value in zip(kept, found, strict=True) if value >= 0]
+def done_at_once(ends: Sequence[tuple[float, float]], *, least: float) -> float:
+    """Seconds of compute that are done in one, in the busiest stretch of jobs given as (when it ended, its compute)."""
+    ordered = np.array(sorted(ends), np.float64).reshape(-1, 2)
+    if len(ordered) <= _ROW:
+        return least
+    summed = np.cumsum(ordered[:, 1])
+    computed, seconds = summed[_ROW:] - summed[:-_ROW], ordered[_ROW:, 0] - ordered[:-_ROW, 0]
+    return max(least, float((computed / np.maximum(seconds, _LEAST_S)).max()) * _NOT_BY_CHANCE)

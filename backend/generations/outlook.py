@@ -8,17 +8,20 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import psycopg
 import structlog
+from django.conf import settings
 from django.db import DatabaseError, connections
 from psycopg_pool import PoolTimeout
 
 from backend.core import tenancy
-from backend.generations.forecast import Backlog, Ended, Speed, learned
+from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, learned
 from backend.generations.models import Job
 from backend.generations.scheduler import Flow, Lane
+from inference.registry import TASKS
 
 log = structlog.get_logger()
 BACKLOG_S, SPEED_S = 1.0, 5.0  # how old what is known may be
@@ -34,7 +37,8 @@ SELECT lane, workspace_id, person_id, sum(waiting.us)::float8 / 1e6 FROM (
 ) AS waiting (lane, workspace_id, person_id, us) GROUP BY 1, 2, 3 HAVING sum(waiting.us) > 0
 """
 _ENDED = """
-SELECT estimate_us / 1e6, ahead_us / 1e6, extract(epoch FROM finished_at - created_at)::float8 FROM generations_job
+SELECT estimate_us / 1e6, ahead_us / 1e6, extract(epoch FROM finished_at - started_at)::float8,
+    extract(epoch FROM finished_at - created_at)::float8 FROM generations_job
 WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = %s AND task = %s ORDER BY finished_at DESC LIMIT %s
 """
 # What the person's jobs before it take, and how long it has waited.
@@ -55,6 +59,14 @@ SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY compute_us::float8 /
 FROM unnest(%s::text[]) AS side (lane) CROSS JOIN LATERAL (
     SELECT compute_us, estimate_us FROM generations_job
     WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = side.lane AND task = %s
+    ORDER BY finished_at DESC LIMIT %s
+) last
+"""
+_ENDS = """
+SELECT extract(epoch FROM last.finished_at)::float8, last.compute_us / 1e6
+FROM unnest(%s::text[]) AS side (lane) CROSS JOIN unnest(%s::text[]) AS kind (task) CROSS JOIN LATERAL (
+    SELECT finished_at, compute_us FROM generations_job
+    WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = side.lane AND task = kind.task
     ORDER BY finished_at DESC LIMIT %s
 ) last
 """
@@ -120,11 +132,18 @@ class Outlook:
                 self._backlog = Backlog({Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()})
                 self._backlog_until = now + BACKLOG_S
             if not known or now >= known[1]:
-                cursor.execute(_ENDED, [lane, task, _LAST])
-                self._speeds[lane, task] = (
-                    learned([Ended(*map(float, row)) for row in cursor.fetchall()]),
-                    now + SPEED_S,
-                )
+                self._speeds[lane, task] = self._learn(cursor, lane, task), now + SPEED_S
+
+    def _learn(self, cursor: Any, lane: Lane, task: str) -> Speed:
+        lanes = [each.value for each in Lane]
+        cursor.execute(_ENDED, [lane, task, _LAST])
+        ended = [Ended(*map(float, row)) for row in cursor.fetchall()]
+        cursor.execute(_RATIO, [lanes, task, _LAST])
+        ratio = float(cursor.fetchone()[0])
+        cursor.execute(_ENDS, [lanes, list(TASKS), _LAST])
+        ends = [(float(row[0]), float(row[1])) for row in cursor.fetchall()]
+        at_once = done_at_once(ends, least=max(1.0, settings.TRITON_IN_FLIGHT - 1))
+        return learned(ended, ratio=ratio, at_once=at_once)
 
 
 outlook = Outlook()

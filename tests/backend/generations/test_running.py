@@ -40,12 +40,16 @@ FAR = timedelta(days=3650)
 def held_job(studio: Studio, asset_id: str, **fields: Any) -> Job:
     """A queued job that nobody claims but the test."""
     with tenancy.acting(workspace_id=studio.workspace.id):
-        usual = {"person": studio.ada, "estimate_us": 1_000_000, "not_before": timezone.now() + FAR}
+        usual = {
+            "person": studio.ada,
+            "task": "enhance",
+            "estimate_us": 1_000_000,
+            "not_before": timezone.now() + FAR,
+        }
         job = Job(
             id=ids.new_id(),
             workspace=studio.workspace,
             project=studio.project,
-            task="enhance",
             task_version="1",
             parameters={"scale": 2},
             input_asset_id=ids.parse("ast", asset_id),
