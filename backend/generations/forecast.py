@@ -11,14 +11,14 @@ Sources: Parekh, Gallager 1993, "A Generalized Processor Sharing Approach to Flo
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.generations.scheduler import Flow
+from backend.generations.scheduler import Flow, Lane
 
 _Floats = NDArray[np.float64]
 
@@ -52,36 +52,36 @@ class Expected(NamedTuple):
     latest: float
 
 
-@dataclass(slots=True)
 class Backlog:
-    """Seconds of compute that wait or are under way, of each person in each lane."""
+    """Seconds of compute that wait or are under way, of each person in each lane. Summed once, asked often."""
 
-    of: dict[Flow, float] = field(default_factory=dict)
+    def __init__(self, of: Mapping[Flow, float] | None = None) -> None:
+        self._people: defaultdict[Flow, dict[Flow, float]] = defaultdict(dict)  # by their workspace
+        self._homes: dict[Lane, dict[Flow, float]] = {lane: {} for lane in Lane}
+        for flow, waits_s in (of or {}).items():
+            self.add(flow, waits_s)
 
     def add(self, flow: Flow, own_s: float) -> None:
-        self.of[flow] = self.of.get(flow, 0.0) + own_s
+        people, homes, home = self._people[flow.parent], self._homes[flow.lane], flow.parent
+        people[flow] = people.get(flow, 0.0) + own_s
+        homes[home] = homes.get(home, 0.0) + own_s
 
     def ahead_s(self, flow: Flow, own_s: Sequence[float]) -> _Floats:
         """Of jobs that are asked for now, one after another: the compute that is done before each of them ends."""
         own = np.asarray(own_s, np.float64)
-        return self.done_s(flow, self.of.get(flow, 0.0) + np.cumsum(own)) - own
+        waits_s = self._people[flow.parent].get(flow, 0.0)
+        return self.done_s(flow, waits_s + np.cumsum(own)) - own
 
     def done_s(self, flow: Flow, upto: _Floats) -> _Floats:
         """All compute that is done until the person has been given as much as each of `upto`."""
-        homes: defaultdict[Flow, float] = defaultdict(float)
-        sooner = later = 0.0  # what goes before this lane, and after it
-        colleagues = []
-        for other, waits_s in self.of.items():
-            if other.lane.rank < flow.lane.rank:
-                sooner += waits_s
-            elif other.lane.rank > flow.lane.rank:
-                later += waits_s
-            elif other.lane == flow.lane and other.parent == flow.parent and other != flow:
-                colleagues.append(waits_s)
-            elif other.lane == flow.lane and other.parent != flow.parent:
-                homes[other.parent] += waits_s
+        home = flow.parent
+        colleagues = [waits_s for other, waits_s in self._people[home].items() if other != flow]
         upto_home = upto + _given(colleagues, upto)  # what the workspace must be given
-        return upto_home + _given(list(homes.values()), upto_home) + sooner + min(later, UNIT_S)
+        others = [waits_s for other, waits_s in self._homes[flow.lane].items() if other != home]
+        rank = flow.lane.rank
+        sooner = sum(sum(homes.values()) for lane, homes in self._homes.items() if lane.rank < rank)
+        later = sum(sum(homes.values()) for lane, homes in self._homes.items() if lane.rank > rank)
+        return upto_home + _given(others, upto_home) + sooner + min(later, UNIT_S)
 
 
 def _given(waiting_s: Sequence[float], each: _Floats) -> _Floats:

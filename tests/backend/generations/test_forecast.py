@@ -16,9 +16,9 @@ def flow(person: int, workspace: int = 0, lane: Lane = Lane.INTERACTIVE) -> Flow
     return Flow(lane, uuid.UUID(int=workspace), uuid.UUID(int=100 * workspace + person + 1))
 
 
-def served_before(backlog: Backlog, mine: Flow, own_s: float) -> float:
+def served_before(waits: dict[Flow, int], mine: Flow, own_s: float) -> float:
     """Compute that others, and the person's earlier jobs, get until the job ends: step by step, a little for each."""
-    left = dict(backlog.of)
+    left = {flow: float(seconds) for flow, seconds in waits.items()}
     left[mine] = left.get(mine, 0.0) + own_s
     done, step = 0.0, 0.05
     while left.get(mine, 0.0) > 1e-9:
@@ -43,8 +43,8 @@ def test_what_is_done_before_a_job_ends(waits: dict[Flow, int], lane: Lane, own_
     """As if compute flowed: the closed form is what comes out step by step, but for the steps' size."""
     backlog = Backlog({person: float(seconds) for person, seconds in waits.items()})
     found = float(backlog.ahead_s(flow(0, lane=lane), [own_s])[0])
-    below = sum(seconds for other, seconds in backlog.of.items() if other.lane.rank > lane.rank)
-    expected = served_before(backlog, flow(0, lane=lane), own_s) + min(below, UNIT_S)
+    below = sum(seconds for other, seconds in waits.items() if other.lane.rank > lane.rank)
+    expected = served_before(waits, flow(0, lane=lane), own_s) + min(below, UNIT_S)
     assert found == pytest.approx(expected, abs=0.4)
 
 
