@@ -53,7 +53,7 @@ else
 	@$(PYTHON) -m coverage report
 endif
 
-# Of Triton's models one process each, loaded when a test needs it: dozens of stacks are started.
+# Of Triton's models one process each, loaded when a test needs it: two stacks and more share the cores.
 HALF = $(QUIET_THREADS) TRITON_INSTANCES=1 TRITON_PRELOAD= COVERAGE_FILE=.coverage-$(1) $(PYTHON) -m pytest --cov --cov-report= --cov-fail-under=0 --durations=10
 
 test-backend:

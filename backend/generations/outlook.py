@@ -75,9 +75,10 @@ _AWAY = (DatabaseError, psycopg.Error, PoolTimeout)
 
 @dataclass(slots=True)
 class Outlook:
-    """What a process knows, renewed by whoever asks when it is too old."""
+    """What a process knows, renewed by one of those who ask when it is too old; the others don't wait for that."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _renewing: threading.Lock = field(default_factory=threading.Lock)
     _backlog: Backlog = field(default_factory=Backlog)
     _backlog_until: float = 0.0
     _speeds: dict[tuple[Lane, str], tuple[Speed, float]] = field(default_factory=dict)
@@ -85,15 +86,12 @@ class Outlook:
     def foresee(self, jobs: Sequence[Job]) -> None:
         """Write into jobs of one task and person, which are about to be queued in this order, when they will end."""
         first = jobs[0]
-        lane, flow = Lane(first.lane), Flow(Lane(first.lane), first.workspace_id, first.person_id)
+        flow = Flow(Lane(first.lane), first.workspace_id, first.person_id)
         own_s = [job.estimate_us / 1e6 for job in jobs]
+        speed = self._speed(flow.lane, first.task)
+        if speed is None:
+            return
         with self._lock:
-            try:
-                self._renew(lane, first.task)
-            except _AWAY as exc:
-                log.warning("job.not_foreseen", error=type(exc).__name__)
-                return
-            speed, _ = self._speeds[lane, first.task]
             ahead_s = self._backlog.ahead_s(flow, own_s)
             self._backlog.add(flow, sum(own_s))
         for job, own, ahead in zip(jobs, own_s, ahead_s.tolist(), strict=True):
@@ -103,6 +101,9 @@ class Outlook:
     def look_again(self, job: Job) -> None:
         """Into a job that waits, when it will end, as the queue is now. In a transaction that may see it."""
         flow = Flow(Lane(job.lane), job.workspace_id, job.person_id)
+        speed = self._speed(flow.lane, job.task)
+        if speed is None:
+            return
         with connections["default"].cursor() as cursor:
             cursor.execute(
                 _BEFORE,
@@ -111,28 +112,38 @@ class Outlook:
             before_s, passed_s = map(float, cursor.fetchone())
         own_s = job.estimate_us / 1e6
         with self._lock:
-            try:
-                self._renew(flow.lane, job.task)
-            except _AWAY as exc:
-                log.warning("job.not_foreseen", error=type(exc).__name__)
-                return
-            speed, _ = self._speeds[flow.lane, job.task]
             done_s = float(self._backlog.done_s(flow, np.array([before_s + own_s]))[0])
         expected = speed.expected(own_s, done_s - own_s)._asdict()
         job.expected = {name: round(passed_s + value, 3) for name, value in expected.items()}
 
-    def _renew(self, lane: Lane, task: str) -> None:
-        now = time.monotonic()
+    def _speed(self, lane: Lane, task: str) -> Speed | None:
+        """As it is known, after it and the backlog were renewed if need be. None where the database is away."""
         known = self._speeds.get((lane, task))
-        if now < self._backlog_until and known and now < known[1]:
-            return
+        now = time.monotonic()
+        if known and now < self._backlog_until and now < known[1]:
+            return known[0]
+        if not self._renewing.acquire(blocking=known is None):
+            return known[0] if known else None
+        try:
+            return self._renewed(lane, task)
+        except _AWAY as exc:
+            log.warning("job.not_foreseen", error=type(exc).__name__)
+            return None
+        finally:
+            self._renewing.release()
+
+    def _renewed(self, lane: Lane, task: str) -> Speed:
+        now, (speed, until) = time.monotonic(), self._speeds.get((lane, task), (None, 0.0))
         with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
             if now >= self._backlog_until:
                 cursor.execute(_BACKLOG)
-                self._backlog = Backlog({Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()})
-                self._backlog_until = now + BACKLOG_S
-            if not known or now >= known[1]:
-                self._speeds[lane, task] = self._learn(cursor, lane, task), now + SPEED_S
+                backlog = Backlog({Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()})
+                with self._lock:
+                    self._backlog, self._backlog_until = backlog, now + BACKLOG_S
+            if speed is None or now >= until:
+                speed = self._learn(cursor, lane, task)
+                self._speeds[lane, task] = speed, now + SPEED_S
+        return speed
 
     def _learn(self, cursor: Any, lane: Lane, task: str) -> Speed:
         lanes = [each.value for each in Lane]
