@@ -75,12 +75,13 @@ _AWAY = (DatabaseError, psycopg.Error, PoolTimeout)
 
 @dataclass(slots=True)
 class Outlook:
-    """What a process knows, renewed by one of those who ask when it is too old; the others don't wait for that."""
+    """What a process knows. It is renewed while somebody asks, by a thread of its own: only the first waits for it."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _renewing: threading.Lock = field(default_factory=threading.Lock)
     _backlog: Backlog = field(default_factory=Backlog)
     _backlog_until: float = 0.0
+    _added: list[tuple[Flow, float]] = field(default_factory=list)  # since the backlog was read, or is being read
     _speeds: dict[tuple[Lane, str], tuple[Speed, float]] = field(default_factory=dict)
 
     def foresee(self, jobs: Sequence[Job]) -> None:
@@ -94,6 +95,7 @@ class Outlook:
         with self._lock:
             ahead_s = self._backlog.ahead_s(flow, own_s)
             self._backlog.add(flow, sum(own_s))
+            self._added.append((flow, sum(own_s)))
         for job, own, ahead in zip(jobs, own_s, ahead_s.tolist(), strict=True):
             job.ahead_us = round(1e6 * ahead)
             job.expected = {name: round(value, 3) for name, value in speed.expected(own, ahead)._asdict().items()}
@@ -117,33 +119,48 @@ class Outlook:
         job.expected = {name: round(passed_s + value, 3) for name, value in expected.items()}
 
     def _speed(self, lane: Lane, task: str) -> Speed | None:
-        """As it is known, after it and the backlog were renewed if need be. None where the database is away."""
+        """As it is known; what is too old is renewed aside. None where the database is away and nothing is known."""
         known = self._speeds.get((lane, task))
         now = time.monotonic()
         if known and now < self._backlog_until and now < known[1]:
             return known[0]
-        if not self._renewing.acquire(blocking=known is None):
-            return known[0] if known else None
+        if known is None:
+            with self._renewing:
+                return self._renewed(lane, task)
+        if self._renewing.acquire(blocking=False):
+            threading.Thread(target=self._renew_aside, args=(lane, task), name="outlook", daemon=True).start()
+        return known[0]
+
+    def _renew_aside(self, lane: Lane, task: str) -> None:
         try:
-            return self._renewed(lane, task)
-        except _AWAY as exc:
-            log.warning("job.not_foreseen", error=type(exc).__name__)
-            return None
+            self._renewed(lane, task)
         finally:
             self._renewing.release()
+            connections.close_all()
 
-    def _renewed(self, lane: Lane, task: str) -> Speed:
+    def _renewed(self, lane: Lane, task: str) -> Speed | None:
         now, (speed, until) = time.monotonic(), self._speeds.get((lane, task), (None, 0.0))
-        with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
-            if now >= self._backlog_until:
-                cursor.execute(_BACKLOG)
-                backlog = Backlog({Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()})
-                with self._lock:
-                    self._backlog, self._backlog_until = backlog, now + BACKLOG_S
-            if speed is None or now >= until:
-                speed = self._learn(cursor, lane, task)
-                self._speeds[lane, task] = speed, now + SPEED_S
+        try:
+            with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
+                if now >= self._backlog_until:
+                    self._read_backlog(cursor)
+                    self._backlog_until = now + BACKLOG_S
+                if speed is None or now >= until:
+                    speed = self._learn(cursor, lane, task)
+                    self._speeds[lane, task] = speed, now + SPEED_S
+        except _AWAY as exc:
+            log.warning("job.not_foreseen", error=type(exc).__name__)
         return speed
+
+    def _read_backlog(self, cursor: Any) -> None:
+        with self._lock:
+            self._added = []
+        cursor.execute(_BACKLOG)
+        backlog = Backlog({Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()})
+        with self._lock:
+            for flow, own_s in self._added:
+                backlog.add(flow, own_s)
+            self._backlog = backlog
 
     def _learn(self, cursor: Any, lane: Lane, task: str) -> Speed:
         lanes = [each.value for each in Lane]
