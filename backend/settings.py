@@ -40,6 +40,7 @@ TRITON_URL = _needed("TRITON_URL")
 # Of one worker: as many tiles as instances compute, and one that waits, so that none idles between two. What waits can
 # still be taken back.
 TRITON_IN_FLIGHT = env.int("TRITON_IN_FLIGHT", 3)
+TRITON_MEMORY_MB = env.int("TRITON_MEMORY_MB", 0)
 S3_ENDPOINT_URL = _needed("S3_ENDPOINT_URL")
 S3_PUBLIC_URL = env.str("S3_PUBLIC_URL", S3_ENDPOINT_URL)
 S3_ACCESS_KEY = _needed("S3_ACCESS_KEY")

@@ -19,7 +19,7 @@ urlpatterns = [
     path("_allauth/", include("allauth.headless.urls")),
     path("demo/sign-in/<str:token>", pages.demo_sign_in, name="demo_sign_in"),
     path("sw.js", pages.service_worker),
-    re_path(r"^(?:sign-in|account|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$", pages.studio),
+    re_path(r"^(?:sign-in|account|models|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$", pages.studio),
 ]
 handler404 = "backend.api.problems.not_found"
 handler500 = "backend.api.problems.server_error"

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
@@ -27,11 +26,13 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 
 from backend.core import arrays, metrics, trace
 from inference import mending, tiles
-from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout, InvalidPicture, TritonUnavailable
+from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout, TritonUnavailable
 from inference.gate import Gate, InOrder, Turn
+from inference.loading import Loader, NoRoom
 from inference.mending import Mask
 from inference.models import Model
-from inference.registry import MODELS, TASKS, task_named
+from inference.registry import TASKS, model_named, task_named
+from inference.runs import Progress, Report, Result, Run, Server, check_picture
 from inference.tiles import Picture
 
 log = structlog.get_logger()
@@ -59,62 +60,6 @@ _CHANNEL = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run gave. `compute_s`: of the network alone, summed over the tiles that make up the picture."""
-
-    picture: Picture  # (scale·H, scale·W, 3) uint8 RGB
-    compute_s: float
-    model: str
-    model_version: str
-    model_digest: str
-    dtype: str
-    tiles: int
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Triton's version, and whether its repository has each model that a task needs."""
-
-    version: str
-    models: dict[str, bool]
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    """What a tile's answer says beside its pixels."""
-
-    compute_s: float
-    digest: str
-    dtype: str
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is, in tiles, and the seconds of compute that they took."""
-
-    done: int
-    total: int
-    compute_s: float
-
-
-@dataclass(slots=True)
-class _Run:
-    """One picture on its way through the model."""
-
-    model: Model
-    picture: Picture
-    canvas: Picture
-    traceparent: str
-    deadline: float  # time.monotonic()
-    turn: Turn
-    arguments: dict[str, float]
-    progress: "queue.SimpleQueue[Progress | None]" = field(default_factory=queue.SimpleQueue)
-
-    def left_s(self) -> float:
-        return self.deadline - time.monotonic()
-
-
 def run(
     task: str,
     picture: Picture,
@@ -124,19 +69,39 @@ def run(
     cancelled: Callable[[], bool],
     timeout_s: float,
     turn: Turn,
+    version: int | None = None,
 ) -> Result:
     """Run `task` on (H, W, 3) uint8 RGB. Blocks; both callbacks are called in the caller's thread.
+
+    `version`: of the task's model; without one the newest that is stable.
 
     `on_progress` hears of the tiles that are done; `cancelled()` is asked twenty times a second, so it must be cheap.
     A Triton that is away is waited for until `timeout_s` is over. Of all runs of this process `turn` says whose tile
     goes next.
 
-    Raises: UnknownTask, InvalidPicture, PictureTooLarge, ScratchFull, InferenceCancelled, TritonUnavailable,
-    InferenceFailed, InferenceTimeout.
+    Raises: UnknownTask, UnknownModel, InvalidPicture, PictureTooLarge, ScratchFull, InferenceCancelled,
+    TritonUnavailable, InferenceFailed, InferenceTimeout.
     """
     return _process_client(os.getpid()).run(
-        task, picture, parameters, on_progress=on_progress, cancelled=cancelled, timeout_s=timeout_s, turn=turn
+        task,
+        picture,
+        parameters,
+        on_progress=on_progress,
+        cancelled=cancelled,
+        timeout_s=timeout_s,
+        turn=turn,
+        version=version,
     )
+
+
+def load(model: Model, *, timeout_s: float) -> None:
+    """Have Triton load the model and warm it up. Raises: TritonUnavailable, InferenceFailed."""
+    _process_client(os.getpid()).load(model, timeout_s=timeout_s)
+
+
+def unload(model: Model, *, timeout_s: float) -> None:
+    """Give its memory back once its tiles are done; work that needs it loads it again. Raises: TritonUnavailable."""
+    _process_client(os.getpid()).unload(model, timeout_s=timeout_s)
 
 
 def ready(timeout_s: float = 2.0) -> bool:
@@ -157,24 +122,24 @@ def _process_client(pid: int) -> "Client":
 @cache
 def _client_of(_pid: int) -> "Client":
     # By process: a channel and a loop thread do not survive a fork.
-    return Client(settings.TRITON_URL, in_flight=settings.TRITON_IN_FLIGHT)
+    return Client(settings.TRITON_URL, in_flight=settings.TRITON_IN_FLIGHT, memory_mb=settings.TRITON_MEMORY_MB)
 
 
 class Client:
     """A channel to one Triton and the thread that its loop runs in."""
 
-    def __init__(self, url: str, *, in_flight: int) -> None:
+    def __init__(self, url: str, *, in_flight: int, memory_mb: int = 0) -> None:
         self._url = url
         self._in_flight = in_flight
+        self._memory_mb = memory_mb  # that the models may take together; 0 for no limit
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="triton-client", daemon=True).start()
         self._submit(self._open()).result()
 
     async def _open(self) -> None:
         self._gate = Gate(self._in_flight)
-        self._loading = asyncio.Lock()
-        self._loaded: set[str] = set()  # models that Triton had when it was asked last
         self._stub = triton.InferenceServerClient(self._url, channel_args=_CHANNEL)
+        self._loader = Loader(_Control(self._stub), budget_mb=self._memory_mb)
 
     def close(self) -> None:
         """End the channel and the thread; the client can't be used afterwards."""
@@ -191,17 +156,18 @@ class Client:
         cancelled: Callable[[], bool],
         timeout_s: float,
         turn: Turn = _IN_ORDER,
+        version: int | None = None,
     ) -> Result:
         """As the module's `run`."""
         contract = task_named(task)
-        _check_picture(picture)
+        check_picture(picture)
         height, width = picture.shape[:2]
         contract.check_size(width=width, height=height, parameters=parameters)
         deadline = time.monotonic() + timeout_s
         arguments = contract.arguments(parameters, picture)
-        model = MODELS[contract.model]
+        model = model_named(contract.model, version)
         canvas = arrays.empty((height * model.scale, width * model.scale, 3))
-        work = _Run(model, picture, canvas, trace.current(), deadline, turn, arguments)
+        work = Run(model, picture, canvas, trace.current(), deadline, turn, arguments)
         future = self._submit(self._picture(work))
         future.add_done_callback(lambda _: work.progress.put(None))
         try:
@@ -215,7 +181,7 @@ class Client:
         finally:
             future.cancel()  # of no effect on one that is done; else it cancels the gRPC requests at once
         if doubt is not None:
-            log.warning("inference.mended", model=result.model, pixels=int(np.count_nonzero(doubt)))
+            log.warning("inference.mended", model=work.model.served, pixels=int(np.count_nonzero(doubt)))
             mending.mend(picture, result.picture, doubt, scale=work.model.scale)
         return result
 
@@ -233,24 +199,38 @@ class Client:
         async def ask() -> Server:
             about = await self._stub.get_server_metadata(client_timeout=timeout_s)
             index = await self._stub.get_model_repository_index(client_timeout=timeout_s)
-            there = {model.name for model in index.models}
-            return Server(about.version, {name: name in there for name in {task.model for task in TASKS.values()}})
+            there = {model.name: model.state == "READY" for model in index.models}
+            needed = {task.model: model_named(task.model).served for task in TASKS.values()}
+            loaded = frozenset(name for name, is_ready in there.items() if is_ready)
+            return Server(about.version, {name: served in there for name, served in needed.items()}, loaded)
 
         try:
             return self._submit(ask()).result(timeout_s)
         except (InferenceServerException, TimeoutError) as exc:
             raise TritonUnavailable from exc
 
+    def load(self, model: Model, *, timeout_s: float) -> None:
+        """As the module's `load`."""
+        if not self._submit(self._load(model, until=time.monotonic() + timeout_s)).result():
+            raise TritonUnavailable
+
+    def unload(self, model: Model, *, timeout_s: float) -> None:
+        """As the module's `unload`."""
+        try:
+            self._submit(self._loader.unload(model)).result(timeout_s)
+        except (InferenceServerException, TimeoutError) as exc:
+            raise TritonUnavailable from exc
+
     def _submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    async def _picture(self, work: _Run) -> tuple[Result, Mask | None]:
+    async def _picture(self, work: Run) -> tuple[Result, Mask | None]:
         model, picture, canvas = work.model, work.picture, work.canvas
         height, width = picture.shape[:2]
         plan = model.plan(width=width, height=height)
         whole_px = sum(tile.pixels for tile in plan)
         doubt: Mask | None = None
-        waiting, reports = iter(plan), list[_Report]()
+        waiting, reports = iter(plan), list[Report]()
 
         async def take_turns() -> None:
             # A runner for each place in flight, so that a picture of a thousand tiles is never cut all at once.
@@ -273,14 +253,15 @@ class Client:
                 reports.append(report)
                 work.progress.put(Progress(len(reports), len(plan), sum(one.compute_s for one in reports)))
 
-        if model.name not in self._loaded:
-            await self._load(work)
-        try:
-            async with asyncio.TaskGroup() as runners:
-                for _ in range(min(self._in_flight, len(plan))):
-                    runners.create_task(take_turns())
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from group.exceptions[0].__cause__
+        with self._loader.using(model):
+            if not self._loader.is_known(model):
+                await self._load(model, until=work.deadline)
+            try:
+                async with asyncio.TaskGroup() as runners:
+                    for _ in range(min(self._in_flight, len(plan))):
+                        runners.create_task(take_turns())
+            except ExceptionGroup as group:
+                raise group.exceptions[0] from group.exceptions[0].__cause__
         if len(reports) < len(plan):  # a group takes a call that gRPC cancelled by itself for one that was to end
             raise InferenceFailed("Not all of the picture was processed. Run it again.")
         if len({(report.digest, report.dtype) for report in reports}) != 1:
@@ -296,7 +277,7 @@ class Client:
         )
         return result, doubt
 
-    async def _tile(self, work: _Run, tile: tiles.Tile) -> tuple[Picture, Mask, _Report]:
+    async def _tile(self, work: Run, tile: tiles.Tile) -> tuple[Picture, Mask, Report]:
         """Ask until there is an answer, the time is up, or asking again can't help."""
         pause_s, broken = _FIRST_PAUSE_S, 0
         away: InferenceServerException | None = None  # Triton was, when it was asked last
@@ -309,47 +290,47 @@ class Client:
                 unknown = _UNKNOWN in exc.message()
                 status = "UNAVAILABLE" if unknown else _status(exc)
                 broken += unknown or status in _PERHAPS_BROKEN
-                if unknown and broken < _TRIES_WHEN_BROKEN and await self._load(work):
+                if unknown and broken < _TRIES_WHEN_BROKEN and await self._load(work.model, until=work.deadline):
                     continue
                 away = exc if status == "UNAVAILABLE" else None
                 if status == "DEADLINE_EXCEEDED":
-                    raise InferenceTimeout(f"The model {work.model.name} did not finish in time.") from exc
+                    raise InferenceTimeout(f"The model {work.model.served} did not finish in time.") from exc
                 if status not in ("UNAVAILABLE", *_PERHAPS_BROKEN) or broken >= _TRIES_WHEN_BROKEN:
                     raise InferenceFailed(
-                        f"The model {work.model.name} failed: {exc.message()}", status=status
+                        f"The model {work.model.served} failed: {exc.message()}", status=status
                     ) from exc
-                log.warning("inference.tile_retried", model=work.model.name, status=status, pause_s=pause_s)
+                log.warning("inference.tile_retried", model=work.model.served, status=status, pause_s=pause_s)
             await asyncio.sleep(min(pause_s, max(work.left_s(), 0.0)))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    async def _load(self, work: _Run) -> bool:
-        """Have Triton load the model, which nobody needed since it was started. False: it went away meanwhile.
+    async def _load(self, model: Model, *, until: float) -> bool:
+        """Have Triton load the model, which nobody needed until now. False: it went away meanwhile.
 
-        Raises: InferenceFailed, where it can't be loaded.
+        Raises: InferenceFailed, where it can't be loaded; TritonUnavailable, where there was no memory for it.
         """
-        name, left_s = work.model.name, max(work.left_s(), 0.001)
-        async with self._loading:
-            try:
-                if not await self._stub.is_model_ready(name, client_timeout=left_s):
-                    log.info("inference.model_loading", model=name)
-                    await self._stub.load_model(name, client_timeout=left_s)
-            except InferenceServerException as exc:
-                if _status(exc) in ("UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED"):
-                    return False
-                raise InferenceFailed(f"The model {name} can't be loaded: {exc.message()}") from exc
-        self._loaded.add(name)
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                await self._loader.ensure(model, until=until)
+        except NoRoom as exc:
+            raise TritonUnavailable(f"There is no memory for the model {model.served} beside those in use.") from exc
+        except TimeoutError:
+            return False
+        except InferenceServerException as exc:
+            if _status(exc) in ("UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED"):
+                return False
+            raise InferenceFailed(f"The model {model.served} can't be loaded: {exc.message()}") from exc
         return True
 
-    async def _ask(self, work: _Run, tile: tiles.Tile) -> tuple[Picture, Mask, _Report]:
+    async def _ask(self, work: Run, tile: tiles.Tile) -> tuple[Picture, Mask, Report]:
         piece = tiles.cut(work.picture, tile)
         inputs = [_input("PICTURE", piece, "UINT8"), _input("HALO", np.array(tile.halo, np.int32), "INT32")]
         began, outcome = time.perf_counter(), "CANCELLED"
         try:
-            with trace.continued(work.traceparent, "triton.infer", kind="client", model=work.model.name) as traceparent:
+            served = work.model.served
+            with trace.continued(work.traceparent, "triton.infer", kind="client", model=served) as traceparent:
                 answer = await self._stub.infer(
-                    work.model.name,
+                    served,
                     inputs,
-                    model_version=str(work.model.version),
                     parameters={"traceparent": traceparent, "arguments": json.dumps(work.arguments)},
                     client_timeout=max(work.left_s(), 0.001),
                 )
@@ -358,10 +339,31 @@ class Client:
             outcome = _status(exc)
             raise
         finally:
-            metrics.TRITON_DURATION.labels(work.model.name, outcome).observe(time.perf_counter() - began)
+            metrics.TRITON_DURATION.labels(work.model.served, outcome).observe(time.perf_counter() - began)
         report = json.loads(answer.as_numpy("REPORT").tobytes())
-        said = _Report(report["compute_s"], report["digest"], report["dtype"])
+        said = Report(report["compute_s"], report["digest"], report["dtype"])
         return answer.as_numpy("RESULT"), answer.as_numpy("DOUBT"), said
+
+
+class _Control:
+    """Triton's model control, for the loader."""
+
+    def __init__(self, stub: Any) -> None:
+        self._stub = stub
+
+    async def is_ready(self, name: str) -> bool:
+        return bool(await self._stub.is_model_ready(name))
+
+    async def load(self, name: str) -> None:
+        await self._stub.load_model(name)
+
+    async def unload(self, name: str) -> None:
+        await self._stub.unload_model(name)
+
+    async def idle_s(self) -> dict[str, float]:
+        found = await self._stub.get_inference_statistics()
+        now = time.time()
+        return {one.name: now - one.last_inference / 1000 for one in found.model_stats}
 
 
 def _status(exc: InferenceServerException) -> str:
@@ -375,12 +377,7 @@ def _input(name: str, value: np.ndarray[Any, Any], datatype: str) -> triton.Infe
     return tensor
 
 
-def _check_picture(picture: Picture) -> None:
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
-        raise InvalidPicture(f"A task takes (height, width, 3) uint8, not {picture.shape} {picture.dtype}.")
-
-
-def _report(work: _Run, on_progress: Callable[[Progress], None], *, wait_s: float) -> None:
+def _report(work: Run, on_progress: Callable[[Progress], None], *, wait_s: float) -> None:
     """Hand on what has come; wait up to `wait_s` for something to come, the end included."""
     last = None
     with suppress(queue.Empty):

@@ -5,6 +5,7 @@ AppError
 │   └── PictureTooLarge      413  picture_too_large
 ├── InvalidInput
 │   ├── UnknownTask          422  unknown_task
+│   ├── UnknownModel         422  unknown_model
 │   └── InvalidPicture       422  invalid_picture
 ├── PartUnavailable
 │   └── TritonUnavailable    503  part_unavailable, part="triton"
@@ -18,6 +19,10 @@ from backend.core.errors import AppError, InvalidInput, PartUnavailable, TooLarg
 
 class UnknownTask(InvalidInput):
     code, title = "unknown_task", "There is no such task"
+
+
+class UnknownModel(InvalidInput):
+    code, title = "unknown_model", "There is no such model"
 
 
 class InvalidPicture(InvalidInput):

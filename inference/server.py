@@ -18,7 +18,7 @@ from typing import Literal
 
 from inference.models import Model
 from inference.networks import weights
-from inference.registry import MODELS
+from inference.registry import every_model, model_named
 
 Device = Literal["auto", "cpu", "gpu"]
 
@@ -72,12 +72,13 @@ def build(var: Path, *, device: Device = "auto", dtype: str = "auto", instances:
     home = _home(var)
     kind = "KIND_GPU" if device == "gpu" or (device == "auto" and _has_gpu()) else "KIND_CPU"
     _lay_backend(home / "backends" / "python")
-    for model in MODELS.values():
-        _lay_model(home / "models" / model.name, model, kind=kind, dtype=dtype, instances=instances or _fastest(kind))
+    models = {model.served: model for model in every_model()}
+    for served, model in models.items():
+        _lay_model(home / "models" / served, model, kind=kind, dtype=dtype, instances=instances or _fastest(kind))
     for folder in (home / "models").iterdir():
-        if folder.name not in MODELS:
+        if folder.name not in models:
             shutil.rmtree(folder)
-    return ModelRepository(home / "models", home / "backends", tuple(MODELS))
+    return ModelRepository(home / "models", home / "backends", tuple(models))
 
 
 def command(
@@ -86,7 +87,7 @@ def command(
     """What starts Triton on what `build(var)` laid out, and its whole environment. The process ends on SIGTERM.
 
     gRPC and metrics listen on 127.0.0.1; HTTP is closed unless a port is given. Models are loaded when they are needed,
-    but for those of `preload`.
+    but for the stable versions of those of `preload`.
     """
     home = _home(var)
     server = [
@@ -106,7 +107,7 @@ def command(
         "--exit-timeout-secs", "5",
         "--log-info", "false", "--log-format", "ISO8601",
     ]  # fmt: skip
-    server += [word for name in preload for word in ("--load-model", name)]
+    server += [word for name in preload for word in ("--load-model", model_named(name).served)]
     http = ["--http-address", "127.0.0.1", "--http-port", str(http_port)] if http_port else ["--allow-http", "false"]
     argv = [sys.executable, "-m", "inference.server", "--home", str(home), "--", *server, *http]
     return argv, {**os.environ, **_environment()}
@@ -168,11 +169,11 @@ def _fastest(kind: str) -> int:
 
 
 def _lay_model(folder: Path, model: Model, *, kind: str, dtype: str, instances: int) -> None:
-    version = folder / str(model.version)
+    version = folder / "1"  # Triton's own count; ours stands in the model's name
     made = weights.prepare(model, version)
     _put(version / "model.py", _REPOSITORY_ROOT / "inference" / "repository" / "model.py")
     config = _CONFIG.format(
-        name=model.name,
+        name=model.served,
         kind=kind,
         network=model.network,
         sha256=made.sha256,

@@ -6,6 +6,7 @@ from backend.api import (
     batches,
     invitations,
     jobs,
+    models,
     people,
     problems,
     projects,
@@ -26,5 +27,5 @@ api = AtelierAPI(
     parser=JsonBody(),
 )
 problems.register(api)
-for room in (people, workspaces, invitations, tokens, sessions, projects, assets, jobs, batches, suggestions):
+for room in (people, workspaces, invitations, tokens, sessions, projects, assets, jobs, models, batches, suggestions):
     api.add_router("", room.router)

@@ -159,6 +159,11 @@ VALKEY_ERRORS = _counter("atelier_valkey_errors_total", "Calls of Valkey that fa
 STORE_DURATION = _histogram(
     "atelier_store_duration_seconds", "How long calls of S3 took, by operation and outcome.", "operation", "outcome"
 )
+TRIALS_FAILED = _counter(
+    "atelier_model_trials_failed_total",
+    "Jobs at which a version of a model failed that is being tried, so that the stable one did them.",
+    "model",
+)
 TRITON_DURATION = _histogram(
     "atelier_triton_duration_seconds",
     "How long Triton took for one tile, waiting in its queue included, by model and outcome (ok or gRPC's status).",

@@ -8,7 +8,9 @@ AppError
 ├── Forbidden
 │   └── NotYourJob           403  not_your_job              somebody else's, and you don't manage the workspace
 ├── Conflict
-│   └── StepNotPossible      409  job_has_ended             no step leads on from where the job is
+│   ├── StepNotPossible      409  job_has_ended             no step leads on from where the job is
+│   ├── NotTried             409  not_tried                 to operators: no version is being tried
+│   └── NothingToRollBack    409  nothing_to_roll_back      to operators: the model was never changed
 └── Gone
     └── InputGone            410  input_gone                the input asset was deleted while the job waited
 
@@ -47,6 +49,18 @@ class StepNotPossible(Conflict):
     """Read the job again: it has ended meanwhile."""
 
     code, title = "job_has_ended", "The job has ended already"
+
+
+class NotTried(Conflict):
+    """Let jobs try the version first: `manage.py models try`."""
+
+    code, title = "not_tried", "No version of the model is being tried"
+
+
+class NothingToRollBack(Conflict):
+    """The model runs as this release brought it."""
+
+    code, title = "nothing_to_roll_back", "There is nothing to go back to"
 
 
 class InputGone(Gone):

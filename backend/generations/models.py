@@ -120,6 +120,22 @@ class Charge(models.Model):
         indexes = [models.Index(fields=["workspace", "created_at"], name="charge_workspace_time")]
 
 
+class Rollout(models.Model):
+    """Which version of a model jobs are run by, where operators have said so; of the whole studio, and no tenant's."""
+
+    model = models.TextField(primary_key=True)
+    version = models.IntegerField()
+    previous = models.IntegerField(null=True)  # what a roll-back returns to
+    canary = models.IntegerField(null=True)  # a version that is being tried, by so many of a hundred jobs
+    canary_percent = models.IntegerField(default=0)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(canary_percent__range=(0, 100)), name="rollout_percent")
+        ]
+
+
 class FlowClock(models.Model):
     """A flow of `scheduler`: a person in a workspace, a workspace, or a lane (null what it is not). The claim's alone.
 

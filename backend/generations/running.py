@@ -27,7 +27,7 @@ from backend.assets.queries import AssetRef
 from backend.assets.results import Provenance, Result
 from backend.core import ids, live, metrics, storage, tenancy, trace
 from backend.core.errors import AppError, PartUnavailable
-from backend.generations import board, claiming, services
+from backend.generations import board, claiming, rollouts, services
 from backend.generations.claiming import Claim, Lease
 from backend.generations.errors import InputGone
 from backend.generations.models import Charge, Job
@@ -38,9 +38,13 @@ from backend.projects.queries import access_document
 from backend.workspaces.rights import Act
 from collab import edits
 from inference import client
-from inference.client import Progress
-from inference.errors import InferenceCancelled, InferenceTimeout
+from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout
+from inference.gate import Turn
+from inference.models import Model
 from inference.registry import TASKS
+from inference.runs import Progress
+from inference.runs import Result as Inferred
+from inference.tiles import Picture
 
 log = structlog.get_logger()
 _DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
@@ -121,16 +125,8 @@ def _make(claim: Claim, lease: Lease) -> None:
         pixels, alpha = _patiently(lease, lambda: _read(source))
     _give_connections_back()  # the network takes seconds to minutes
     task = TASKS[job.task]
-    with trace.span("job.infer"), turns.of(lease.claim) as turn:
-        made = client.run(
-            job.task,
-            pixels,
-            task.parameters.model_validate(job.parameters),
-            on_progress=_progress_of(job, lease),
-            cancelled=lease.lost.is_set,
-            timeout_s=job.run_timeout_s or max(settings.JOB_RUN_TIMEOUT_S, _TIMES_THE_ESTIMATE * job.estimate_us / 1e6),
-            turn=turn,
-        )
+    with trace.span("job.infer"):
+        made = _inferred(job, lease, pixels)
     with trace.span("job.encode"):
         result = results.encode(made.picture, alpha)
     provenance = Provenance(
@@ -148,6 +144,34 @@ def _make(claim: Claim, lease: Lease) -> None:
     with trace.span("job.publish"):
         _patiently(lease, lambda: _keep(lease, source, result, provenance))
     log.info("job.succeeded", job_id=ids.show("job", job.id), compute_s=made.compute_s, tiles=made.tiles)
+
+
+def _inferred(job: Job, lease: Lease, pixels: Picture) -> Inferred:
+    """By the version that the job falls to; where one fails that is only being tried, by the stable one."""
+    task, versions = TASKS[job.task], rollouts.versions_of(TASKS[job.task].model)
+    version = versions.of(job.id)
+
+    def by(model: Model, turn: Turn) -> Inferred:
+        return client.run(
+            job.task,
+            pixels,
+            task.parameters.model_validate(job.parameters),
+            on_progress=_progress_of(job, lease),
+            cancelled=lease.lost.is_set,
+            timeout_s=job.run_timeout_s or max(settings.JOB_RUN_TIMEOUT_S, _TIMES_THE_ESTIMATE * job.estimate_us / 1e6),
+            turn=turn,
+            version=model.version,
+        )
+
+    with turns.of(lease.claim) as turn:
+        try:
+            return by(version, turn)
+        except InferenceFailed as exc:
+            if version == versions.stable:
+                raise
+            metrics.TRIALS_FAILED.labels(version.served).inc()
+            log.warning("job.trial_failed", job_id=ids.show("job", job.id), model=version.served, error=exc.detail)
+            return by(versions.stable, turn)
 
 
 def _load(claim: Claim) -> tuple[Job, AssetRef]:

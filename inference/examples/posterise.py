@@ -26,6 +26,7 @@ class Parameters(BaseModel):
 
 
 MODEL = Model("posterise", 1, "inference.examples.posterise:Posterise", NoSource(), scale=1, halo_px=0, tile_px=1024)
+MODELS = (MODEL,)
 
 TASK = Task(
     name="posterise",

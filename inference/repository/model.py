@@ -20,7 +20,10 @@ from typing import Any
 # The stub starts Python isolated, deaf to PYTHONPATH: what it says must be put in place before anything is imported.
 sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
 
-import torch  # noqa: E402  # the path comes first
+from inference.quiet import quietly  # noqa: E402  # the path comes first
+
+quietly(lambda: importlib.import_module("torch"))
+import torch  # noqa: E402  # it is there by now
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]  # noqa: E402  # from Triton
 from torch.utils.dlpack import from_dlpack  # noqa: E402  # the path comes first
 
@@ -54,12 +57,18 @@ class TritonPythonModel:
         self._digest = digest(weights)
         if self._digest != settings["sha256"]:
             raise pb_utils.TritonModelException(f"the weights of {self._name} are not the ones that it was set up with")
-        module, name = settings["network"].split(":")
-        network = getattr(importlib.import_module(module), name)
-        self._network = network.load(weights, device=device, dtype=getattr(torch, self._dtype))
-        # Warm: the first tile should not pay for set-up. It is of a tile's size, for which kernels are chosen.
         side = int(settings["warm_px"])
-        self._network.run(torch.zeros(side, side, 3, dtype=torch.uint8), **network.EXAMPLE)
+        picture = torch.zeros(side, side, 3, dtype=torch.uint8)  # of a tile's size, for which kernels are chosen
+
+        def load() -> Any:
+            module, name = settings["network"].split(":")
+            made = getattr(importlib.import_module(module), name)
+            network = made.load(weights, device=device, dtype=getattr(torch, self._dtype))
+            network.run(picture, **made.EXAMPLE)
+            return network
+
+        self._network = quietly(load)
+        self._network.run(picture, **self._network.EXAMPLE)  # this thread's heap and threads get warm too
         self._idle = _Idle()
         _log("triton.model_loaded", model=self._name, dtype=self._dtype, device=str(device), digest=self._digest)
 

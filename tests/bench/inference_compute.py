@@ -19,10 +19,11 @@ import psutil
 import torch
 
 from inference import tiles
-from inference.client import Client, Result
+from inference.client import Client
 from inference.contracts import EnhanceParameters
 from inference.models import SPAN_X2
 from inference.networks.span import Span
+from inference.runs import Result
 from tests.bench import inference_quality as quality
 from tests.inference.tritonserver import Triton, await_ready
 

@@ -18,7 +18,7 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 
 from backend.core import arrays, trace
 from inference import client as door
-from inference.client import Client, Progress, Result
+from inference.client import Client
 from inference.contracts import DenoiseParameters, EnhanceParameters
 from inference.errors import (
     InferenceCancelled,
@@ -33,6 +33,7 @@ from inference.models import FFDNET, SPAN_X2
 from inference.networks import weights
 from inference.networks.ffdnet import Ffdnet
 from inference.networks.span import Span
+from inference.runs import Progress, Result
 from inference.tiles import Picture
 from tests.bench import inference_quality as quality
 from tests.inference.tritonserver import Triton, await_ready
@@ -106,23 +107,23 @@ def test_what_the_task_says_reaches_the_network(client: Client, photograph: Pict
 def test_a_model_is_loaded_when_it_is_needed(client: Client, triton: Triton) -> None:
     """And only then: at rest it takes no memory."""
     with grpc.InferenceServerClient(triton.url) as raw:
-        raw.load_model(SPAN_X2.name)
-        raw.unload_model(SPAN_X2.name)
+        raw.load_model(SPAN_X2.served)
+        raw.unload_model(SPAN_X2.served)
         deadline = time.monotonic() + 20
-        while raw.is_model_ready(SPAN_X2.name):
+        while raw.is_model_ready(SPAN_X2.served):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert client.ready(2.0)
         with ThreadPoolExecutor(4) as pool:
             results = list(pool.map(lambda _: _enhance(client, np.zeros((8, 8, 3), np.uint8)), range(4)))
         assert [result.tiles for result in results] == [1] * 4
-        assert raw.is_model_ready(SPAN_X2.name)
+        assert raw.is_model_ready(SPAN_X2.served)
 
 
 def test_result_knows_where_it_came_from(client: Client, triton: Triton) -> None:
     """Model, version, digest, dtype and the seconds of compute are what Triton says."""
     result = _enhance(client, np.zeros((40, 30, 3), np.uint8))
-    made = weights.prepare(SPAN_X2, triton.var / "triton" / "models" / SPAN_X2.name / "1")
+    made = weights.prepare(SPAN_X2, triton.var / "triton" / "models" / SPAN_X2.served / "1")
     assert (result.model, result.model_version, result.model_digest) == (SPAN_X2.name, "1", made.sha256)
     assert result.dtype in ("float32", "bfloat16", "float16")
     assert 0 < result.compute_s < 5
@@ -194,7 +195,7 @@ def test_model_refuses_bad_tiles(client: Client, triton: Triton, shape: tuple[in
         inputs[0].set_data_from_numpy(np.zeros(shape, np.uint8))
         inputs[1].set_data_from_numpy(np.array(halo, np.int32))
         with pytest.raises(InferenceServerException) as refused:
-            raw.infer(SPAN_X2.name, inputs)
+            raw.infer(SPAN_X2.served, inputs)
     assert str(refused.value.status()) == "StatusCode.INVALID_ARGUMENT"
     assert _enhance(client, np.zeros((8, 8, 3), np.uint8)).tiles == 1
 

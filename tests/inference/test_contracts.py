@@ -9,13 +9,13 @@ from pydantic import ValidationError
 
 from inference.contracts import DENOISE, ENHANCE, DenoiseParameters, EnhanceParameters
 from inference.errors import PictureTooLarge, UnknownTask
-from inference.registry import MODELS, TASKS, task_named
+from inference.registry import MODELS, TASKS, model_named, task_named
 
 
 def test_every_task_has_its_model() -> None:
     """A contract names a model that the registry holds, at the scale that it promises."""
     assert {task.model for task in TASKS.values()} <= set(MODELS)
-    assert ENHANCE.scale(EnhanceParameters()) == MODELS[ENHANCE.model].scale
+    assert ENHANCE.scale(EnhanceParameters()) == model_named(ENHANCE.model).scale
 
 
 @pytest.mark.parametrize("parameters", [{"scale": 3}, {"scale": "big"}, {"strength": 1}])

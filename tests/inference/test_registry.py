@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from inference import registry
+from inference.errors import UnknownModel
 from inference.examples import posterise
+from inference.models import SPAN_X2, SPAN_X2_WIDE
 
 EXAMPLE = "inference.examples.posterise"
 # In a process of its own: tasks are known from the start, to the server and to who asks.
@@ -54,8 +57,33 @@ def test_the_example_is_served(tmp_path: Path) -> None:
 
 def test_two_tasks_of_one_name_are_refused() -> None:
     """At the start, and not by which of them was read last."""
-    with pytest.raises(ValueError, match="two of the name posterise"):
+    with pytest.raises(ValueError, match="two tasks of the name posterise"):
         registry.load([EXAMPLE, EXAMPLE])
+
+
+def test_versions_of_a_model_stand_in_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its own number and the same scale, and one of them is stable."""
+    first = posterise.MODEL
+    refused = {
+        "two models posterise of version 1": (first, replace(first, tile_px=512)),
+        "differ in scale": (first, replace(first, version=2, scale=2)),
+        "no version of posterise is stable": (replace(first, stable=False),),
+        "there is no model posterise": (),
+    }
+    for reason, models in refused.items():
+        monkeypatch.setattr(posterise, "MODELS", models)
+        with pytest.raises(ValueError, match=reason):
+            registry.load([EXAMPLE])
+
+
+def test_without_a_version_the_newest_stable_one_is_meant() -> None:
+    """One that is there to be tried is had by its number alone."""
+    assert registry.model_named("span_x2") == SPAN_X2
+    assert registry.model_named("span_x2", 2) == SPAN_X2_WIDE
+    with pytest.raises(UnknownModel, match=r"has no version 9\. It has: 1, 2"):
+        registry.model_named("span_x2", 9)
+    with pytest.raises(UnknownModel, match="There are: span_x2"):
+        registry.model_named("span_x3")
 
 
 def test_a_module_that_is_not_there_is_named() -> None:

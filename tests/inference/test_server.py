@@ -10,7 +10,7 @@ import pytest
 
 from inference import server
 from inference.models import SPAN_X2
-from inference.registry import MODELS
+from inference.registry import every_model
 from tests.inference.tritonserver import Triton
 
 
@@ -24,7 +24,7 @@ def test_build_is_idempotent(tmp_path: Path) -> None:
     before = _state(tmp_path)
     assert server.build(tmp_path) == repository
     assert _state(tmp_path) == before
-    assert repository.names == tuple(MODELS)
+    assert repository.names == tuple(model.served for model in every_model())
 
 
 def test_build_repairs_and_clears(tmp_path: Path) -> None:
@@ -34,12 +34,12 @@ def test_build_repairs_and_clears(tmp_path: Path) -> None:
     (repository.models / "of_yesterday" / "1").mkdir(parents=True)
     server.build(tmp_path)
     assert (repository.backends / "python" / "triton_python_backend_utils.py").exists()
-    assert {path.name for path in repository.models.iterdir()} == set(MODELS)
+    assert {path.name for path in repository.models.iterdir()} == {model.served for model in every_model()}
 
 
 def test_config_follows_the_device(tmp_path: Path) -> None:
     """The same repository for CPU and GPU, but for the instance group."""
-    config = server.build(tmp_path, device="cpu").models / SPAN_X2.name / "config.pbtxt"
+    config = server.build(tmp_path, device="cpu").models / SPAN_X2.served / "config.pbtxt"
     on_cpu = config.read_text()
     server.build(tmp_path, device="gpu")
     lines = zip(on_cpu.splitlines(), config.read_text().splitlines(), strict=True)
@@ -75,7 +75,7 @@ def test_foreign_python_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monk
 def test_wrong_weights_are_not_served(tmp_path: Path) -> None:
     """A weight file that was swapped after set-up keeps the server from starting."""
     triton = Triton(tmp_path)
-    (tmp_path / "triton" / "models" / SPAN_X2.name / "1" / "weights.safetensors").write_bytes(b"swapped")
+    (tmp_path / "triton" / "models" / SPAN_X2.served / "1" / "weights.safetensors").write_bytes(b"swapped")
     argv, environment = server.command(
         tmp_path, grpc_port=triton.grpc_port, metrics_port=triton.metrics_port, preload=[SPAN_X2.name]
     )

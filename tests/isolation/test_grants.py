@@ -67,6 +67,7 @@ SYSTEM = {
     "generations_flowchange": "SELECT INSERT DELETE",
     "generations_flowclock": "SELECT INSERT UPDATE",
     "generations_job": "SELECT UPDATE",
+    "generations_rollout": "SELECT INSERT UPDATE",
     # the learner
     "recommendations_part": RW,
     "recommendations_position": RW,

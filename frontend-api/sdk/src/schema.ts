@@ -668,6 +668,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Models
+         * @description The models behind the tasks, with all their versions. Operators change them by `manage.py models`.
+         */
+        get: operations["list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}/batches": {
         parameters: {
             query?: never;
@@ -2011,6 +2031,78 @@ export interface components {
         UndoOut: {
             /** Undone */
             undone: boolean;
+        };
+        /** ModelOut */
+        ModelOut: {
+            /**
+             * Name
+             * @example Night Market
+             */
+            name: string;
+            /**
+             * Tasks
+             * @description What it is used for.
+             */
+            tasks: string[];
+            /**
+             * S Per Megapixel
+             * @description Seconds of compute for a picture of a megapixel, estimated.
+             */
+            s_per_megapixel: number;
+            /** Versions */
+            versions: components["schemas"]["ModelVersionOut"][];
+        };
+        /** ModelVersionOut */
+        ModelVersionOut: {
+            /** Version */
+            version: number;
+            /**
+             * Percent
+             * @description Of a hundred jobs, so many are run by this version now.
+             */
+            percent: number;
+            /**
+             * Is Tried
+             * @description It gets its share to be tried; where it fails the stable one helps.
+             */
+            is_tried: boolean;
+            /**
+             * Is Loaded
+             * @description Null while the inference server is away.
+             */
+            is_loaded: boolean | null;
+            /**
+             * Card
+             * @description What it is for, where it comes from, where it is weak.
+             */
+            card: string;
+            /**
+             * Licence
+             * @description Of the weights.
+             */
+            licence: string;
+            /**
+             * Figures
+             * @description How good it was found to be.
+             */
+            figures: string;
+            /** Memory Mb */
+            memory_mb: number;
+            /**
+             * Scale
+             * @description How many times wider and higher a result is.
+             */
+            scale: number;
+            /**
+             * Source Sha256
+             * @description Of the file that the weights come from; empty where it has none.
+             */
+            source_sha256: string;
+        };
+        /** ModelsOut */
+        ModelsOut: {
+            /** Items */
+            items: components["schemas"]["ModelOut"][];
         };
         /** BatchOut */
         BatchOut: {
@@ -4879,6 +4971,52 @@ export interface operations {
             401: components["responses"]["401.not_signed_in"];
             403: components["responses"]["403.forbidden"];
             404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    list_models: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelsOut"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
             422: components["responses"]["422.invalid_input"];
             429: components["responses"]["429.rate_limited"];
             431: components["responses"]["431.headers_too_large"];

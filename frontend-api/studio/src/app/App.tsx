@@ -5,6 +5,7 @@ import { AccountPage } from "../pages/AccountPage";
 import { HomePage } from "../pages/HomePage";
 import { InvitePage } from "../pages/InvitePage";
 import { MembersPage } from "../pages/MembersPage";
+import { ModelsPage } from "../pages/ModelsPage";
 import { ProjectPage } from "../pages/ProjectPage";
 import { SignInPage } from "../pages/SignInPage";
 import { Notice, Spinner, Trouble } from "../ui/parts";
@@ -71,6 +72,7 @@ function Page({ route, me }: { route: Route; me: Me }) {
   if (route.page === "project") return <ProjectPage me={me} projectId={route.id} />;
   if (route.page === "members") return <MembersPage me={me} workspaceId={route.id} />;
   if (route.page === "account") return <AccountPage me={me} />;
+  if (route.page === "models") return <ModelsPage me={me} />;
   if (route.page === "board") {
     return (
       <Suspense fallback={<Spinner label="Opening the board" />}>

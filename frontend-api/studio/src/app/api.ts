@@ -49,6 +49,8 @@ export const cancelJob = (job_id: Id) => unwrap(api.POST(`${V1}/jobs/{job_id}/ca
 
 export const listTasks = () => unwrap(api.GET(`${V1}/tasks`));
 
+export const listModels = () => unwrap(api.GET(`${V1}/models`));
+
 export const submitJob = (
   project_id: Id,
   order: { task: TaskName; input_asset_id: Id; document_id?: Id; element_id?: string },

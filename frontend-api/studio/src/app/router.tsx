@@ -5,6 +5,7 @@ export type Route =
   | { page: "home" }
   | { page: "sign-in" }
   | { page: "account" }
+  | { page: "models" }
   | { page: "invite"; secret: string }
   | { page: "project"; id: string }
   | { page: "members"; id: string }
@@ -16,6 +17,7 @@ export function parse(path: string): Route {
   if (first === undefined) return { page: "home" };
   if (first === "sign-in" && id === undefined) return { page: "sign-in" };
   if (first === "account" && id === undefined) return { page: "account" };
+  if (first === "models" && id === undefined) return { page: "models" };
   if (id !== undefined && first === "invite") return { page: "invite", secret: id };
   if (id !== undefined && first === "p") return { page: "project", id };
   if (id !== undefined && first === "d") return { page: "board", id };

@@ -17,6 +17,9 @@ export function Shell({ me, children }: { me: Me; children: ReactNode }) {
           <span>Atelier</span>
         </Link>
         <div className="spacer" />
+        <Link href="/models" className="icon-button" aria-label="The AI models" title="The AI models">
+          <Icon name="model" />
+        </Link>
         <ThemeToggle />
         <Link href="/account" className="account-link" aria-label="Your account" title="Your account">
           <Avatar name={me.name || me.email} colour={me.colour} />
