@@ -4,6 +4,7 @@ from backend.api import (
     assets,
     auth,
     batches,
+    budgets,
     invitations,
     jobs,
     models,
@@ -27,5 +28,6 @@ api = AtelierAPI(
     parser=JsonBody(),
 )
 problems.register(api)
-for room in (people, workspaces, invitations, tokens, sessions, projects, assets, jobs, models, batches, suggestions):
+_OF_PEOPLE = (people, workspaces, invitations, tokens, sessions)
+for room in (*_OF_PEOPLE, projects, assets, jobs, batches, models, budgets, suggestions):
     api.add_router("", room.router)

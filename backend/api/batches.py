@@ -14,7 +14,7 @@ from backend.api.lists import ByTime, CreatedQuery, Moment, Word, shown_together
 from backend.api.schemas import AssetId, BatchId, Body, PageOf, PersonId, ProjectId
 from backend.core import ids
 from backend.generations import batches
-from backend.generations.errors import BatchTooLarge, InvalidParameters, NotYourJob
+from backend.generations.errors import BatchTooLarge, BudgetSpent, InvalidParameters, NotYourJob
 from backend.generations.scheduler import Lane
 from backend.projects.queries import access_project
 from backend.workspaces.rights import Act
@@ -68,7 +68,7 @@ class BatchOut(Schema):
 
 
 @router.post("/projects/{project_id}/batches", response={202: BatchOut}, operation_id="submit_batch")
-@raises(UnknownTask, InvalidParameters, PictureTooLarge, BatchTooLarge)
+@raises(UnknownTask, InvalidParameters, PictureTooLarge, BatchTooLarge, BudgetSpent)
 def submit_batch(
     request: Request, response: HttpResponse, project_id: ProjectId, payload: BatchIn
 ) -> Status[dict[str, Any]]:

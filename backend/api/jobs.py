@@ -23,7 +23,7 @@ from backend.api.schemas import (
 )
 from backend.core import ids
 from backend.generations import queries, services
-from backend.generations.errors import InvalidParameters, NotYourJob, StepNotPossible, WrongDocument
+from backend.generations.errors import BudgetSpent, InvalidParameters, NotYourJob, StepNotPossible, WrongDocument
 from backend.generations.outlook import outlook
 from backend.generations.scheduler import Lane
 from backend.generations.states import State
@@ -138,7 +138,7 @@ def list_tasks(request: Request) -> dict[str, Any]:
 
 
 @router.post("/projects/{project_id}/jobs", response={202: JobOut}, operation_id="submit_job")
-@raises(UnknownTask, InvalidParameters, PictureTooLarge, WrongDocument)
+@raises(UnknownTask, InvalidParameters, PictureTooLarge, WrongDocument, BudgetSpent)
 def submit_job(
     request: Request,
     response: HttpResponse,

@@ -23,6 +23,7 @@ PREFIXES = {
     "ast": "asset",
     "job": "job",
     "bat": "batch",
+    "chg": "charge",
     "edt": "edit",
     "evt": "event",
     "mbr": "membership",

@@ -18,7 +18,7 @@ from backend.assets.queries import assets_of
 from backend.core import events, ids, live, queue, times
 from backend.core.errors import InvalidInput, NotFound
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
-from backend.generations import services
+from backend.generations import budgets, services
 from backend.generations.errors import BatchTooLarge
 from backend.generations.models import Batch, Job
 from backend.generations.outlook import outlook
@@ -47,7 +47,8 @@ def submit_batch(
     """Queue one job for each asset and each combination of `vary`'s values. The caller has shown the right EDIT.
 
     Raises:
-        UnknownTask, InvalidParameters, PictureTooLarge, BatchTooLarge, InvalidInput, NotFound: nothing was queued.
+        UnknownTask, InvalidParameters, PictureTooLarge, BatchTooLarge, InvalidInput, NotFound, BudgetSpent: nothing
+        was queued.
     """
     contract = task_named(task)
     if double := sorted(set(vary) & set(parameters)):
@@ -81,6 +82,7 @@ def submit_batch(
         )
         for asset, checked in itertools.product(assets, each)
     ]
+    budgets.admit(project.workspace_id, by, sum(job.estimate_us for job in jobs))
     outlook.foresee(jobs)
     Job.objects.bulk_create(jobs)
     batch.refresh_from_db(fields=["created_at"])

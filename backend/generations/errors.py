@@ -7,6 +7,7 @@ AppError
 │   └── WrongDocument        422  wrong_document            the document is no board, or of another project
 ├── Forbidden
 │   └── NotYourJob           403  not_your_job              somebody else's, and you don't manage the workspace
+├── BudgetSpent              402  budget_spent              the month's compute of the workspace, or of the person
 ├── Conflict
 │   ├── StepNotPossible      409  job_has_ended             no step leads on from where the job is
 │   ├── NotTried             409  not_tried                 to operators: no version is being tried
@@ -18,7 +19,7 @@ Codes that only a job's `error` shows: `worker_lost` (its workers ended again an
 `inference.errors` and `backend.assets.errors`.
 """
 
-from backend.core.errors import Conflict, Forbidden, Gone, InvalidInput
+from backend.core.errors import AppError, Conflict, Forbidden, Gone, InvalidInput
 
 
 class InvalidParameters(InvalidInput):
@@ -37,6 +38,12 @@ class BatchTooLarge(InvalidInput):
     """Send it in several; nothing was queued."""
 
     code, title = "batch_too_large", "The batch has too many jobs"
+
+
+class BudgetSpent(AppError):
+    """Ask who manages the workspace for more, wait for the next month (UTC), or end jobs that wait."""
+
+    code, status, title, close_code = "budget_spent", 402, "The month's compute is used up", 4403
 
 
 class NotYourJob(Forbidden):

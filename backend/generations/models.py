@@ -117,7 +117,29 @@ class Charge(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        indexes = [models.Index(fields=["workspace", "created_at"], name="charge_workspace_time")]
+        indexes = [
+            models.Index(
+                fields=["workspace", "created_at", "id"], include=["person", "compute_us"], name="charge_by_month"
+            )
+        ]
+
+
+class Budget(models.Model):
+    """Limits on a month's compute: of a workspace as a whole, or of one person in it. `noticed`: the month in which the
+    soft one was told of.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, related_name="+")
+    soft_us = models.BigIntegerField(null=True)
+    hard_us = models.BigIntegerField(null=True)
+    noticed = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "person"], name="budget_once", nulls_distinct=False)
+        ]
 
 
 class Rollout(models.Model):

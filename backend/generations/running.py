@@ -27,7 +27,7 @@ from backend.assets.queries import AssetRef
 from backend.assets.results import Provenance, Result
 from backend.core import ids, live, metrics, storage, tenancy, trace
 from backend.core.errors import AppError, PartUnavailable
-from backend.generations import board, claiming, rollouts, services
+from backend.generations import board, budgets, claiming, rollouts, services
 from backend.generations.claiming import Claim, Lease
 from backend.generations.errors import InputGone
 from backend.generations.models import Charge, Job
@@ -44,7 +44,6 @@ from inference.models import Model
 from inference.registry import TASKS
 from inference.runs import Progress
 from inference.runs import Result as Inferred
-from inference.tiles import Picture
 
 log = structlog.get_logger()
 _DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
@@ -146,7 +145,7 @@ def _make(claim: Claim, lease: Lease) -> None:
     log.info("job.succeeded", job_id=ids.show("job", job.id), compute_s=made.compute_s, tiles=made.tiles)
 
 
-def _inferred(job: Job, lease: Lease, pixels: Picture) -> Inferred:
+def _inferred(job: Job, lease: Lease, pixels: npt.NDArray[np.uint8]) -> Inferred:
     """By the version that the job falls to; where one fails that is only being tried, by the stable one."""
     task, versions = TASKS[job.task], rollouts.versions_of(TASKS[job.task].model)
     version = versions.of(job.id)
@@ -177,6 +176,7 @@ def _inferred(job: Job, lease: Lease, pixels: Picture) -> Inferred:
 def _load(claim: Claim) -> tuple[Job, AssetRef]:
     with tenancy.acting(workspace_id=claim.workspace_id):
         job = Job.objects.get(pk=claim.job_id)
+        budgets.check_left(job.workspace_id, job.person_id)
         source = assets.ref(job.input_asset_id) if job.input_asset_id else None
         live.publish(ids.show("prj", job.project_id), "job", present(job))
     if source is None:
@@ -289,6 +289,7 @@ def _charge(job: Job, *, model: str, compute_us: int) -> None:
         model=model,
         compute_us=compute_us,
     )
+    budgets.tell_if_low(job.workspace_id, job.person_id)
 
 
 def _place(job: Job, asset: Asset, made: Provenance) -> Any:

@@ -9,7 +9,7 @@ import pydantic
 from backend.assets.models import Asset
 from backend.assets.queries import assets_of
 from backend.core import events, ids, live, queue, trace
-from backend.generations import states
+from backend.generations import budgets, states
 from backend.generations.errors import InvalidParameters, NotYourJob, WrongDocument
 from backend.generations.models import Job
 from backend.generations.outlook import outlook
@@ -41,7 +41,7 @@ def submit(
     """Queue a job. The caller has shown the right EDIT, so the transaction is in the workspace.
 
     Raises:
-        UnknownTask, InvalidParameters, PictureTooLarge, WrongDocument, NotFound: nothing was queued.
+        UnknownTask, InvalidParameters, PictureTooLarge, WrongDocument, NotFound, BudgetSpent: nothing was queued.
     """
     contract = task_named(task)
     checked = check_parameters(contract, parameters)
@@ -60,6 +60,7 @@ def submit(
         start_by=start_by,
         run_timeout_s=run_timeout_s,
     )
+    budgets.admit(project.workspace_id, by, job.estimate_us)
     outlook.foresee([job])
     job.save(force_insert=True)
     job.refresh_from_db(fields=["created_at", "not_before"])

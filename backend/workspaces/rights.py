@@ -31,7 +31,8 @@ MEANING: dict[Act, str] = {
     Act.COMMENT: "Comment on what is there.",
     Act.EDIT: "Make and change projects, documents and assets, and ask the models for work.",
     Act.DELETE: "Delete projects, documents and assets.",
-    Act.MANAGE: "Invite, add and remove members, change their roles, rename the workspace, end anybody's job.",
+    Act.MANAGE: "Invite, add and remove members, change their roles, rename the workspace, end anybody's job, "
+    "say how much compute is used.",
     Act.OWN: "Hand the workspace over to another member.",
 }
 

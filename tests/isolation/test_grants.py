@@ -30,6 +30,7 @@ APP = {
     "django_content_type": "SELECT",
     "django_migrations": "SELECT",
     "generations_batch": RW,
+    "generations_budget": RW,
     "generations_charge": "SELECT INSERT",
     "generations_flowchange": RW,
     "generations_flowclock": RW,

@@ -668,26 +668,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/models": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Models
-         * @description The models behind the tasks, with all their versions. Operators change them by `manage.py models`.
-         */
-        get: operations["list_models"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/projects/{project_id}/batches": {
         parameters: {
             query?: never;
@@ -743,6 +723,90 @@ export interface paths {
          * @description End all of its jobs that have not ended. Doing it again answers the same.
          */
         post: operations["cancel_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Models
+         * @description The models behind the tasks, with all their versions. Operators change them by `manage.py models`.
+         */
+        get: operations["list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/budget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Budget
+         * @description This month's use and limits.
+         */
+        get: operations["get_budget"];
+        /**
+         * Set Budget
+         * @description Limit what the workspace as a whole may use in a month.
+         */
+        put: operations["set_budget"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/members/{person_id}/budget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Member Budget
+         * @description Limit what one of its members may use of that.
+         */
+        put: operations["set_member_budget"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/charges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Charges
+         * @description The ledger: what each job used. Rows are added and never changed.
+         */
+        get: operations["list_charges"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2032,78 +2096,6 @@ export interface components {
             /** Undone */
             undone: boolean;
         };
-        /** ModelOut */
-        ModelOut: {
-            /**
-             * Name
-             * @example Night Market
-             */
-            name: string;
-            /**
-             * Tasks
-             * @description What it is used for.
-             */
-            tasks: string[];
-            /**
-             * S Per Megapixel
-             * @description Seconds of compute for a picture of a megapixel, estimated.
-             */
-            s_per_megapixel: number;
-            /** Versions */
-            versions: components["schemas"]["ModelVersionOut"][];
-        };
-        /** ModelVersionOut */
-        ModelVersionOut: {
-            /** Version */
-            version: number;
-            /**
-             * Percent
-             * @description Of a hundred jobs, so many are run by this version now.
-             */
-            percent: number;
-            /**
-             * Is Tried
-             * @description It gets its share to be tried; where it fails the stable one helps.
-             */
-            is_tried: boolean;
-            /**
-             * Is Loaded
-             * @description Null while the inference server is away.
-             */
-            is_loaded: boolean | null;
-            /**
-             * Card
-             * @description What it is for, where it comes from, where it is weak.
-             */
-            card: string;
-            /**
-             * Licence
-             * @description Of the weights.
-             */
-            licence: string;
-            /**
-             * Figures
-             * @description How good it was found to be.
-             */
-            figures: string;
-            /** Memory Mb */
-            memory_mb: number;
-            /**
-             * Scale
-             * @description How many times wider and higher a result is.
-             */
-            scale: number;
-            /**
-             * Source Sha256
-             * @description Of the file that the weights come from; empty where it has none.
-             */
-            source_sha256: string;
-        };
-        /** ModelsOut */
-        ModelsOut: {
-            /** Items */
-            items: components["schemas"]["ModelOut"][];
-        };
         /** BatchOut */
         BatchOut: {
             /**
@@ -2256,6 +2248,225 @@ export interface components {
         PageOf_BatchOut_: {
             /** Items */
             items: components["schemas"]["BatchOut"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` to get the next page; null on the last.
+             */
+            next_cursor?: string | null;
+        };
+        /** ModelOut */
+        ModelOut: {
+            /**
+             * Name
+             * @example Night Market
+             */
+            name: string;
+            /**
+             * Tasks
+             * @description What it is used for.
+             */
+            tasks: string[];
+            /**
+             * S Per Megapixel
+             * @description Seconds of compute for a picture of a megapixel, estimated.
+             */
+            s_per_megapixel: number;
+            /** Versions */
+            versions: components["schemas"]["ModelVersionOut"][];
+        };
+        /** ModelVersionOut */
+        ModelVersionOut: {
+            /** Version */
+            version: number;
+            /**
+             * Percent
+             * @description Of a hundred jobs, so many are run by this version now.
+             */
+            percent: number;
+            /**
+             * Is Tried
+             * @description It gets its share to be tried; where it fails the stable one helps.
+             */
+            is_tried: boolean;
+            /**
+             * Is Loaded
+             * @description Null while the inference server is away.
+             */
+            is_loaded: boolean | null;
+            /**
+             * Card
+             * @description What it is for, where it comes from, where it is weak.
+             */
+            card: string;
+            /**
+             * Licence
+             * @description Of the weights.
+             */
+            licence: string;
+            /**
+             * Figures
+             * @description How good it was found to be.
+             */
+            figures: string;
+            /** Memory Mb */
+            memory_mb: number;
+            /**
+             * Scale
+             * @description How many times wider and higher a result is.
+             */
+            scale: number;
+            /**
+             * Source Sha256
+             * @description Of the file that the weights come from; empty where it has none.
+             */
+            source_sha256: string;
+        };
+        /** ModelsOut */
+        ModelsOut: {
+            /** Items */
+            items: components["schemas"]["ModelOut"][];
+        };
+        /** AccountOut */
+        AccountOut: {
+            /**
+             * Person Id
+             * @description Null for the workspace as a whole.
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            person_id: string | null;
+            /** Soft S */
+            soft_s: number | null;
+            /** Hard S */
+            hard_s: number | null;
+            /**
+             * Spent S
+             * @description What this month's charges add up to.
+             */
+            spent_s: number;
+            /**
+             * Waiting S
+             * @description Of what waits or runs now, estimated.
+             */
+            waiting_s: number;
+        };
+        /** BudgetOut */
+        BudgetOut: {
+            /**
+             * Month
+             * Format: date-time
+             * @description When it began. Months are those of UTC.
+             * @example 2026-11-25T08:00:00Z
+             */
+            month: string;
+            workspace: components["schemas"]["AccountOut"];
+            /**
+             * People
+             * @description With limits or use; without the right manage oneself.
+             */
+            people: components["schemas"]["AccountOut"][];
+        };
+        /** LimitsIn */
+        LimitsIn: {
+            /**
+             * Soft S
+             * @description Past it those who manage the workspace are told.
+             */
+            soft_s?: number | null;
+            /**
+             * Hard S
+             * @description Past it no job is taken in, and none that waits begins.
+             */
+            hard_s?: number | null;
+        };
+        /** ChargeQuery */
+        ChargeQuery: {
+            /**
+             * Limit
+             * @description How many at most.
+             * @default 50
+             */
+            limit?: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
+            cursor?: string | null;
+            /**
+             * Sort
+             * @default -created_at
+             * @enum {string}
+             */
+            sort?: "created_at" | "-created_at";
+            /**
+             * Created After
+             * @description Later than this, which has a zone.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_after?: string | null;
+            /**
+             * Created Before
+             * @description Earlier than this.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_before?: string | null;
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by?: string | null;
+            /**
+             * Task
+             * @example enhance
+             */
+            task?: string | null;
+            /**
+             * Project Id
+             * @example prj_01m88w2n4qeerszgh84bzknfkf
+             */
+            project_id?: string | null;
+        };
+        /** ChargeOut */
+        ChargeOut: {
+            /**
+             * Id
+             * @example chg_01m88w2n4qeerszgh84bzknfkf
+             */
+            id: string;
+            /**
+             * Job Id
+             * @example job_01m88w2n4qeerszgh84bzknfkf
+             */
+            job_id: string;
+            /**
+             * Project Id
+             * @example prj_01m88w2n4qeerszgh84bzknfkf
+             */
+            project_id: string;
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by: string;
+            /**
+             * Task
+             * @example enhance
+             */
+            task: string;
+            /** Model */
+            model: string;
+            /** Compute S */
+            compute_s: number;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_at: string;
+        };
+        /** PageOf[ChargeOut] */
+        PageOf_ChargeOut_: {
+            /** Items */
+            items: components["schemas"]["ChargeOut"][];
             /**
              * Next Cursor
              * @description Give it as `cursor` to get the next page; null on the last.
@@ -2724,6 +2935,20 @@ export interface components {
                 "application/problem+json": {
                     /** @enum {unknown} */
                     code?: "range_not_satisfiable";
+                } & components["schemas"]["Problem"];
+            };
+        };
+        /** @description `budget_spent`: The month's compute is used up. */
+        "402.budget_spent": {
+            headers: {
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /** @enum {unknown} */
+                    code?: "budget_spent";
                 } & components["schemas"]["Problem"];
             };
         };
@@ -4782,6 +5007,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.not_signed_in"];
+            402: components["responses"]["402.budget_spent"];
             403: components["responses"]["403.forbidden"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
@@ -4977,52 +5203,6 @@ export interface operations {
             503: components["responses"]["503.part_unavailable"];
         };
     };
-    list_models: {
-        parameters: {
-            query?: never;
-            header?: {
-                /**
-                 * @description The ETag of what you have: 304 if it is still right.
-                 * @example "3"
-                 */
-                "If-None-Match"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ModelsOut"];
-                };
-            };
-            /** @description What you have is still right. */
-            304: {
-                headers: {
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["400.bad_request"];
-            401: components["responses"]["401.not_signed_in"];
-            403: components["responses"]["403.forbidden"];
-            422: components["responses"]["422.invalid_input"];
-            429: components["responses"]["429.rate_limited"];
-            431: components["responses"]["431.headers_too_large"];
-            503: components["responses"]["503.part_unavailable"];
-        };
-    };
     list_batches: {
         parameters: {
             query?: {
@@ -5120,6 +5300,7 @@ export interface operations {
             };
             400: components["responses"]["400.bad_request"];
             401: components["responses"]["401.not_signed_in"];
+            402: components["responses"]["402.budget_spent"];
             403: components["responses"]["403.forbidden"];
             404: components["responses"]["404.not_found"];
             408: components["responses"]["408.request_timeout"];
@@ -5217,6 +5398,244 @@ export interface operations {
             404: components["responses"]["404.not_found"];
             409: components["responses"]["409.conflict.request_in_progress"];
             422: components["responses"]["422.idempotency_key_reused.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    list_models: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelsOut"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    get_budget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetOut"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    set_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitsIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    set_member_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                person_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitsIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            413: components["responses"]["413.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    list_charges: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
+                cursor?: string | null;
+                sort?: "created_at" | "-created_at";
+                /** @description Later than this, which has a zone. */
+                created_after?: string | null;
+                /** @description Earlier than this. */
+                created_before?: string | null;
+                created_by?: string | null;
+                task?: string | null;
+                project_id?: string | null;
+            };
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_ChargeOut_"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
             429: components["responses"]["429.rate_limited"];
             431: components["responses"]["431.headers_too_large"];
             503: components["responses"]["503.part_unavailable"];

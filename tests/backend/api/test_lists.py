@@ -10,7 +10,7 @@ from django.test import Client
 
 from backend.assets.models import Asset
 from backend.core import ids, tenancy
-from backend.generations.models import Job
+from backend.generations.models import Charge, Job
 from backend.projects.models import DocumentKind
 from backend.projects.services import create_document, create_project
 from backend.workspaces.models import Person
@@ -24,6 +24,7 @@ LISTS = {
     "assets": "projects/{project}/assets",
     "all assets": "workspaces/{workspace}/assets",
     "jobs": "projects/{project}/jobs",
+    "charges": "workspaces/{workspace}/charges",
 }
 SORTS = {
     "projects": ("created_at", "name"),
@@ -32,6 +33,7 @@ SORTS = {
     "assets": ("created_at", "name", "size_bytes"),
     "all assets": ("created_at", "name", "size_bytes"),
     "jobs": ("created_at",),
+    "charges": ("created_at",),
 }
 SEARCHED = ("projects", "documents", "assets", "all assets", "members")
 MADE = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -94,12 +96,26 @@ def make_job(studio: Studio, **fields: Any) -> Job:
         return Job.objects.create(**{**job, **fields})
 
 
+def make_charge(studio: Studio, job: Job) -> None:
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        Charge.objects.create(
+            id=ids.new_id(),
+            workspace=studio.workspace,
+            project=studio.project,
+            person=studio.ada,
+            job=job,
+            task=job.task,
+            model="span_x2",
+            compute_us=1,
+        )
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_every_sort_word_both_ways(api: Api, studio: Studio, name: str) -> None:
     """Ascending is descending backwards, page by page."""
     make_assets(studio, "a", "b", "C")
-    make_job(studio)
-    make_job(studio)
+    for _ in range(2):
+        make_charge(studio, make_job(studio))
     for sort in SORTS[name]:
         up, down = ([row.get("id", row) for row in walk(api, studio, name, sort=s)] for s in (sort, f"-{sort}"))
         assert up == down[::-1]
