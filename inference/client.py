@@ -183,6 +183,7 @@ class Client:
         if doubt is not None:
             log.warning("inference.mended", model=work.model.served, pixels=int(np.count_nonzero(doubt)))
             mending.mend(picture, result.picture, doubt, scale=work.model.scale)
+        contract.finish(parameters, result.picture)
         return result
 
     def ready(self, timeout_s: float) -> bool:

@@ -66,6 +66,8 @@ class Task:
     scale: Callable[[Any], int]
     cost_s: Callable[[int, int, Any], float]  # (width, height, parameters) -> seconds of compute, an estimate
     arguments: Callable[[Any, Picture], dict[str, float]]  # what the network is told: by parameters and picture
+    # What can't be done tile by tile: changes the whole result in place, by the parameters.
+    finish: Callable[[Any, Picture], None] = lambda parameters, result: None
 
     def check_size(self, *, width: int, height: int, parameters: BaseModel) -> None:
         """Raises: PictureTooLarge."""
