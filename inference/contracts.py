@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
-from inference import noise
+from inference import hysteresis, noise
 from inference.errors import PictureTooLarge
+from inference.models import CANNY as CANNY_MODEL
 from inference.models import FFDNET, HED, SPAN_X2, Model
 from inference.tiles import Picture
 
@@ -16,8 +18,10 @@ from inference.tiles import Picture
 _SPAN_S_PER_PIXEL = 6.0e-6
 _FFDNET_S_PER_PIXEL = 3.0e-6
 _HED_S_PER_PIXEL = 3.0e-6
+_CANNY_S_PER_PIXEL = 1.5e-7
 _MAX_PIXELS = 100_000_000  # a gigapixel scan's quarter: minutes on two cores, but little memory
 _MAX_RESULT_SIDE_PX = 65_500  # what a JPEG can hold
+MAX_SMOOTHING_PX = 5.0
 
 
 class EnhanceParameters(BaseModel):
@@ -50,6 +54,50 @@ class EdgesParameters(BaseModel):
     lines: Literal["white", "black"] = Field(
         default="white", title="Lines", description="White lines on black, or black lines on white."
     )
+
+
+class CannyParameters(BaseModel):
+    """How to trace edges."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    low_threshold: int = Field(
+        default=100,
+        ge=0,
+        le=255,
+        title="Low threshold",
+        description="How steep brightness must be where an edge goes on.",
+    )
+    high_threshold: int = Field(
+        default=200,
+        ge=0,
+        le=255,
+        validate_default=True,
+        title="High threshold",
+        description="How steep it must be somewhere along each edge; not less than the low threshold.",
+    )
+    smoothing: float = Field(
+        default=1.0,
+        ge=0,
+        le=MAX_SMOOTHING_PX,
+        title="Smoothing",
+        description="The standard deviation, in pixels, of the Gaussian that first takes out fine texture; 0 for none.",
+    )
+    lines: Literal["white", "black"] = Field(
+        default="white", title="Lines", description="White lines on black, or black lines on white."
+    )
+
+    @field_validator("high_threshold")
+    @classmethod
+    def _not_below_the_low_one(cls, high: int, known: ValidationInfo) -> int:
+        low = known.data.get("low_threshold", high)  # what is not valid itself is told of already
+        if high < low:
+            raise PydanticCustomError(
+                "below_low_threshold",
+                "The high threshold is {high}; it can't be less than the low one, which is {low}",
+                {"high": high, "low": low},
+            )
+        return high
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +191,22 @@ EDGES = Task(
     scale=lambda parameters: 1,
     cost_s=cost_of(HED, _HED_S_PER_PIXEL),
     arguments=lambda parameters, picture: {"invert": float(parameters.lines == "black")},
+)
+
+CANNY = Task(
+    name="canny",
+    version="1",
+    title="Canny edges",
+    description="Traces where brightness or colour changes steeply: thin lines, all equally strong, texture included.",
+    parameters=CannyParameters,
+    model=CANNY_MODEL.name,
+    max_pixels=_MAX_PIXELS,
+    scale=lambda parameters: 1,
+    cost_s=cost_of(CANNY_MODEL, _CANNY_S_PER_PIXEL),
+    arguments=lambda parameters, picture: {
+        "low": parameters.low_threshold,
+        "high": parameters.high_threshold,
+        "sigma": parameters.smoothing,
+    },
+    finish=lambda parameters, result: hysteresis.draw(result, white=parameters.lines == "white"),
 )

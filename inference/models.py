@@ -163,3 +163,13 @@ HED = Model(
     ),
     licence="MIT",
 )
+
+CANNY = Model(
+    name="canny",
+    version=1,
+    network="inference.networks.canny:Canny",
+    source=NoSource(),
+    scale=1,
+    halo_px=17,  # three standard deviations of the widest Gaussian, a pixel for the gradient and one for its crest
+    tile_px=512,  # of 1024 the steps of one tile no longer fit into the cache: a third slower
+)

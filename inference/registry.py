@@ -21,13 +21,14 @@ Models = Mapping[str, Mapping[int, Model]]  # by name, then version
 def load(modules: Iterable[str]) -> tuple[Tasks, Models]:
     """With those of `modules`. Raises: ImportError, AttributeError; ValueError where they don't fit together."""
     added = [import_module(name) for name in modules]
+    ours = (contracts.ENHANCE, contracts.DENOISE, contracts.EDGES, contracts.CANNY)
     tasks: dict[str, Task] = {}
-    for task in (contracts.ENHANCE, contracts.DENOISE, contracts.EDGES, *(module.TASK for module in added)):
+    for task in (*ours, *(module.TASK for module in added)):
         if task.name in tasks:
             raise ValueError(f"INFERENCE_TASKS: there are two tasks of the name {task.name}.")
         tasks[task.name] = task
     found: dict[str, dict[int, Model]] = {}
-    for model in (models.SPAN_X2, models.SPAN_X2_WIDE, models.FFDNET, models.HED, *_brought(added)):
+    for model in (models.SPAN_X2, models.SPAN_X2_WIDE, models.FFDNET, models.HED, models.CANNY, *_brought(added)):
         versions = found.setdefault(model.name, {})
         if model.version in versions:
             raise ValueError(f"INFERENCE_TASKS: there are two models {model.name} of version {model.version}.")

@@ -22,6 +22,7 @@ TOOLS: Mapping[str, Tool] = {
     "enhance": Tool("Enhance", "enhance a photo", "enhancing a photo", 4, of_picture=True),
     "denoise": Tool("Denoise", "take the grain out of a photo", "taking the grain out of a photo", 2, of_picture=True),
     "edges": Tool("Edges", "draw a photo's outlines", "drawing a photo's outlines", 1, of_picture=True),
+    "canny": Tool("Canny edges", "trace a photo's edges", "tracing a photo's edges", 1, of_picture=True),
     "text": Tool("Text", "write text", "writing text", 3),
     "rectangle": Tool("Rectangle", "draw a rectangle", "drawing a rectangle", 3),
     "arrow": Tool("Arrow", "draw an arrow", "drawing an arrow", 2),

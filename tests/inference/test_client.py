@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -19,7 +20,7 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 from backend.core import arrays, trace
 from inference import client as door
 from inference.client import Client
-from inference.contracts import DenoiseParameters, EnhanceParameters
+from inference.contracts import CannyParameters, DenoiseParameters, EnhanceParameters
 from inference.errors import (
     InferenceCancelled,
     InferenceTimeout,
@@ -102,6 +103,18 @@ def test_what_the_task_says_reaches_the_network(client: Client, photograph: Pict
     whole, _doubt = network.run(torch.from_numpy(picture), sigma=40.0)
     assert result.tiles == 4
     assert np.abs(result.picture.astype(int) - whole.numpy()).max() <= 1
+
+
+def test_edges_go_on_from_tile_to_tile(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the task does at the end sees the whole picture, also in a scratch file: OpenCV's edges to the bit."""
+    picture = np.tile(quality.photograph("china"), (3, 2, 1))
+    asked = CannyParameters(low_threshold=20, high_threshold=250, smoothing=0, lines="black")
+    monkeypatch.setattr(arrays, "IN_MEMORY_BYTES", 1000)
+    usual: dict[str, Any] = {"on_progress": lambda now: None, "cancelled": lambda: False, "timeout_s": 60.0}
+    result = client.run("canny", picture, asked, **usual)
+    assert result.tiles > 4
+    assert isinstance(result.picture, np.memmap)
+    assert np.array_equal(result.picture, np.repeat(255 - cv2.Canny(picture, 20, 250)[:, :, None], 3, axis=2))
 
 
 def test_a_model_is_loaded_when_it_is_needed(client: Client, triton: Triton) -> None:

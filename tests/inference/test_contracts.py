@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from inference.contracts import DENOISE, ENHANCE, DenoiseParameters, EnhanceParameters
+from inference.contracts import CANNY, DENOISE, ENHANCE, DenoiseParameters, EnhanceParameters
 from inference.errors import PictureTooLarge, UnknownTask
 from inference.registry import MODELS, TASKS, model_named, task_named
 
@@ -78,3 +78,36 @@ def test_denoise_tells_the_network_how_strong_the_noise_is() -> None:
 def test_no_such_strength(strength: object) -> None:
     with pytest.raises(ValidationError):
         DENOISE.parameters.model_validate({"strength": strength})
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"low_threshold": 120, "high_threshold": 119}, "high_threshold"),
+        ({"low_threshold": 201}, "high_threshold"),
+        ({"high_threshold": 99}, "high_threshold"),
+        ({"low_threshold": -1}, "low_threshold"),
+        ({"high_threshold": 256}, "high_threshold"),
+        ({"low_threshold": 0.5}, "low_threshold"),
+        ({"smoothing": 5.1}, "smoothing"),
+        ({"smoothing": float("nan")}, "smoothing"),
+        ({"lines": "red"}, "lines"),
+    ],
+)
+def test_no_such_edges(asked: dict[str, object], field: str) -> None:
+    """One fault, told at the field that has it; thresholds that cross are the high one's, whichever was left out."""
+    with pytest.raises(ValidationError) as refused:
+        CANNY.parameters.model_validate(asked)
+    assert [error["loc"] for error in refused.value.errors()] == [(field,)]
+
+
+def test_thresholds_may_be_equal() -> None:
+    """Then there is no weak edge."""
+    assert CANNY.parameters.model_validate({"low_threshold": 255, "high_threshold": 255})
+
+
+def test_thresholds_that_cross_are_explained() -> None:
+    with pytest.raises(
+        ValidationError, match="The high threshold is 50; it can't be less than the low one, which is 90"
+    ):
+        CANNY.parameters.model_validate({"low_threshold": 90, "high_threshold": 50})

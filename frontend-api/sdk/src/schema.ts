@@ -1809,7 +1809,7 @@ export interface components {
              * @example enhance
              * @enum {string}
              */
-            name: "enhance" | "denoise" | "edges";
+            name: "enhance" | "denoise" | "edges" | "canny";
             /** Version */
             version: string;
             /**
@@ -1990,7 +1990,7 @@ export interface components {
              * @example enhance
              * @enum {string}
              */
-            task: "enhance" | "denoise" | "edges";
+            task: "enhance" | "denoise" | "edges" | "canny";
             /**
              * Input Asset Id
              * @example ast_01m88w2n4qeerszgh84bzknfkf
@@ -2163,7 +2163,7 @@ export interface components {
              * @example denoise
              * @enum {string}
              */
-            task: "enhance" | "denoise" | "edges";
+            task: "enhance" | "denoise" | "edges" | "canny";
             /** Input Asset Ids */
             input_asset_ids: string[];
             /**
@@ -2530,7 +2530,7 @@ export interface components {
              * @example rectangle
              * @enum {string}
              */
-            tool: "arrow" | "denoise" | "draw" | "edges" | "enhance" | "image" | "open_board" | "place_asset" | "rectangle" | "text" | "undo";
+            tool: "arrow" | "canny" | "denoise" | "draw" | "edges" | "enhance" | "image" | "open_board" | "place_asset" | "rectangle" | "text" | "undo";
             /**
              * Asset Id
              * @example ast_01m88w2n4qeerszgh84bzknfkf

@@ -72,6 +72,7 @@ def test_batches_are_listed(studio: Studio, api: Api) -> None:
     [
         ({"vary": {"strength": [10, 999]}}, "invalid_parameters", "parameters.strength"),
         ({"vary": {"colour": ["red"]}}, "invalid_parameters", "parameters.colour"),
+        ({"task": "canny", "vary": {"high_threshold": [250, 50]}}, "invalid_parameters", "parameters.high_threshold"),
         ({"vary": {"strength": [1]}, "parameters": {"strength": 2}}, "invalid_input", "vary.strength"),
         ({"vary": {"strength": []}}, "invalid_input", "vary.strength"),
         ({"task": "denose"}, "unknown_task", None),

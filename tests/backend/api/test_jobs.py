@@ -112,7 +112,7 @@ PICTURES = {
 }
 
 
-@pytest.mark.parametrize(("task", "scale"), [("enhance", 2), ("denoise", 1), ("edges", 1)])
+@pytest.mark.parametrize(("task", "scale"), [("enhance", 2), ("denoise", 1), ("edges", 1), ("canny", 1)])
 def test_every_task_takes_every_picture(studio: Studio, api: Api, task: str, scale: int) -> None:
     """However small, long, deep or coloured it is; the result is as large as the task says, and shown."""
     client = api(studio.ada)
@@ -165,6 +165,18 @@ def test_refused_requests(studio: Studio, api: Api, body: dict[str, Any], status
     client = api(studio.ada)
     answer = submit(client, studio, picture(client, studio), **body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert client.get(f"/api/v1/projects/{studio.project_id}/jobs").json()["items"] == []
+
+
+@pytest.mark.parametrize("thresholds", [{"low_threshold": 150, "high_threshold": 149}, {"low_threshold": 201}])
+def test_thresholds_that_cross(studio: Studio, api: Api, thresholds: dict[str, int]) -> None:
+    """Two parameters that are each in range, but not together: told at one of them, in words, and nothing is queued."""
+    client = api(studio.ada)
+    answer = submit(client, studio, picture(client, studio), task="canny", parameters=thresholds)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameters")
+    [fault] = answer.json()["fields"]
+    assert fault["field"] == "parameters.high_threshold"
+    assert "can't be less than the low one" in fault["detail"]
     assert client.get(f"/api/v1/projects/{studio.project_id}/jobs").json()["items"] == []
 
 

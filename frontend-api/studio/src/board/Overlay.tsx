@@ -62,7 +62,7 @@ export function Overlay({ api, model, others, ghosts, tasks, onTask, onCancel, o
   );
 }
 
-export const TASK_ICONS: Record<string, IconName> = { enhance: "sparkle", denoise: "grain", edges: "outline" };
+export const TASK_ICONS: Record<string, IconName> = { enhance: "sparkle", denoise: "grain", edges: "outline", canny: "facets" };
 
 export function titleOf(job: Job, tasks: readonly Task[]): string {
   return tasks.find(({ name }) => name === job.task)?.title ?? job.task;
