@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { device, until, when } from "../src/app/words";
+import { device, seconds, until, when } from "../src/app/words";
 
 const NOW = Date.parse("2026-03-01T12:00:00Z");
 
@@ -24,6 +24,19 @@ describe("until", () => {
     ["2026-03-01T12:03:10Z", "about 3 minutes"],
     ["2026-03-01T14:00:00Z", "about 2 hours"],
   ])("says %s as %s", (iso, words) => expect(until(iso, NOW)).toBe(words));
+});
+
+describe("seconds", () => {
+  it.each([
+    [0, "0 s"],
+    [0.04, "0 s"],
+    [0.449, "0.4 s"],
+    [9.96, "10 s"],
+    [119, "119 s"],
+    [119.6, "2 min"],
+    [3600, "60 min"],
+    [12_600, "3.5 h"],
+  ])("says %s as %s", (count, words) => expect(seconds(count)).toBe(words));
 });
 
 describe("device", () => {

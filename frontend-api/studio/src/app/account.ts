@@ -19,6 +19,12 @@ export const makeToken = (body: { name: string; scopes: Scope[]; expires_in_days
   unwrap(api.POST(`${V1}/me/tokens`, { body }));
 export const revokeToken = (token_id: Id) => unwrap(api.DELETE(`${V1}/me/tokens/{token_id}`, { params: { path: { token_id } } }));
 
+export const getBudget = (workspace_id: Id) => unwrap(api.GET(`${V1}/workspaces/{workspace_id}/budget`, { params: { path: { workspace_id } } }));
+export const setBudget = (workspace_id: Id, person_id: Id | null, body: { soft_s: number | null; hard_s: number | null }) =>
+  person_id === null
+    ? unwrap(api.PUT(`${V1}/workspaces/{workspace_id}/budget`, { params: { path: { workspace_id } }, body }))
+    : unwrap(api.PUT(`${V1}/workspaces/{workspace_id}/members/{person_id}/budget`, { params: { path: { workspace_id, person_id } }, body }));
+
 export const foundWorkspace = (name: string) => unwrap(api.POST(`${V1}/workspaces`, { body: { name } }));
 
 export const setRole = (workspace_id: Id, person_id: Id, role: Given) =>

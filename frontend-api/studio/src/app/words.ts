@@ -22,6 +22,14 @@ export function until(iso: string, now = Date.now()): string {
   return `about ${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
+/** A length of time: "0.4 s", "48 s", "12 min", "3.5 h". */
+export function seconds(count: number): string {
+  if (count < 9.95) return `${Math.round(count * 10) / 10} s`;
+  if (count < 119.5) return `${Math.round(count)} s`;
+  if (count < 119.5 * 60) return `${Math.round(count / 60)} min`;
+  return `${Math.round(count / 360) / 10} h`;
+}
+
 const BROWSERS: readonly [RegExp, string][] = [
   [/Edg\//, "Edge"],
   [/OPR\//, "Opera"],

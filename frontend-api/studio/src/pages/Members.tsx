@@ -6,6 +6,7 @@ import { useQuery } from "../app/query";
 import { toast, toastError } from "../app/toasts";
 import { Ask } from "../ui/Ask";
 import { Avatar, Spinner, Trouble } from "../ui/parts";
+import { Compute } from "./Compute";
 import { Invitations } from "./Invitations";
 
 export function Members({ me, workspaceId }: { me: Me; workspaceId: string }) {
@@ -39,6 +40,7 @@ export function Members({ me, workspaceId }: { me: Me; workspaceId: string }) {
           />
         ))}
       </ul>
+      <Compute workspaceId={workspaceId} members={members.data.items} manages={manages} />
     </>
   );
 }

@@ -3,6 +3,7 @@ import type { Me, Model, ModelVersion, Task } from "@atelier/sdk";
 import { listModels, listTasks } from "../app/api";
 import { useQuery } from "../app/query";
 import { Link } from "../app/router";
+import { seconds } from "../app/words";
 import { Icon } from "../ui/Icon";
 import { Spinner, Trouble } from "../ui/parts";
 import { Shell } from "./Shell";
@@ -83,9 +84,4 @@ function Share({ version }: { version: ModelVersion }) {
 function loaded(version: ModelVersion): string {
   if (version.is_loaded === null) return "The inference server is away";
   return version.is_loaded ? "Loaded" : "Loaded when a job needs it";
-}
-
-function seconds(count: number): string {
-  if (count < 0.1) return "less than 0.1 s";
-  return `${count < 10 ? count.toFixed(1) : Math.round(count)} s`;
 }
