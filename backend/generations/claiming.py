@@ -81,7 +81,8 @@ def claim_next(held: Collection[Flow] = ()) -> Claim | None:
     if not lanes:
         return None
     with tenancy.acting(using="system"):
-        flows.lock()
+        if not flows.lock():
+            return None
         flows.fold()
         width = len(full) + _WIDTH
         while True:

@@ -94,15 +94,19 @@ class Found(NamedTuple):
     idle: list[Flow]
 
 
-def lock() -> None:
-    """One claim at a time over all workers, for a few milliseconds.
+def lock() -> bool:
+    """One claim at a time over all workers, for a few milliseconds. False where operators let no job begin.
 
     Planned once a connection, not once a claim: that takes longer than to run it.
     """
     with claiming_cursor() as cursor:
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s), set_config('plan_cache_mode', 'force_generic_plan', true)", [_LOCK]
+            "SELECT pg_advisory_xact_lock(%s), set_config('plan_cache_mode', 'force_generic_plan', true), "
+            "NOT EXISTS (SELECT FROM generations_pause)",
+            [_LOCK],
         )
+        *_, may_begin = cursor.fetchone() or (False,)
+        return bool(may_begin)
 
 
 def claiming_cursor() -> "psycopg.Cursor[Any]":

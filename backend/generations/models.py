@@ -158,6 +158,16 @@ class Rollout(models.Model):
         ]
 
 
+class Pause(models.Model):
+    """While there is a row no job begins, on no worker; of the whole studio, and no tenant's."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    since = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="pause_one")]
+
+
 class FlowClock(models.Model):
     """A flow of `scheduler`: a person in a workspace, a workspace, or a lane (null what it is not). The claim's alone.
 

@@ -68,6 +68,7 @@ SYSTEM = {
     "generations_flowchange": "SELECT INSERT DELETE",
     "generations_flowclock": "SELECT INSERT UPDATE",
     "generations_job": "SELECT UPDATE",
+    "generations_pause": "SELECT INSERT DELETE",
     "generations_rollout": "SELECT INSERT UPDATE",
     # the learner
     "recommendations_part": RW,
