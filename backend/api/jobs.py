@@ -23,7 +23,14 @@ from backend.api.schemas import (
 )
 from backend.core import ids
 from backend.generations import queries, services
-from backend.generations.errors import BudgetSpent, InvalidParameters, NotYourJob, StepNotPossible, WrongDocument
+from backend.generations.errors import (
+    BudgetSpent,
+    InvalidParameters,
+    NotRepeatable,
+    NotYourJob,
+    StepNotPossible,
+    WrongDocument,
+)
 from backend.generations.outlook import outlook
 from backend.generations.scheduler import Lane
 from backend.generations.states import State
@@ -96,6 +103,15 @@ class JobErrorOut(Schema):
     detail: str
 
 
+class ComparisonOut(Schema):
+    """Of a job that was run again with the one that it repeats."""
+
+    identical: Annotated[bool, Field(description="Their results are the same file, byte by byte.")]
+    same_model: Annotated[bool, Field(description="The same weights, in the same number format, made both.")]
+    max_difference: Annotated[int | None, Field(description="Of a channel of a pixel, of 255; null: other sizes.")]
+    psnr_db: Annotated[float | None, Field(description="Null where nothing differs, and where the sizes do.")]
+
+
 class ExpectedOut(Schema):
     """From what waited when the job was asked for, and from how long such jobs took; `get_job` looks again."""
 
@@ -120,6 +136,8 @@ class JobOut(Schema):
     element_id: str | None
     edit_id: Annotated[EditId | None, Field(description="The edit that placed the result; undo it by this id.")]
     error: JobErrorOut | None
+    again_of: Annotated[JobId | None, Field(description="The job that this one repeats; it makes no asset of its own.")]
+    comparison: ComparisonOut | None
     start_by: datetime | None
     run_timeout_s: int | None
     estimate_s: Annotated[float, Field(description="Seconds of compute, estimated before it ran.")]
@@ -159,6 +177,15 @@ def submit_job(
         run_timeout_s=payload.run_timeout_s,
         by=request.person_id,
     )
+    response["Location"] = f"/api/v1/jobs/{ids.show('job', job.id)}"
+    return Status(202, queries.present(job))
+
+
+@router.post("/jobs/{job_id}/run-again", response={202: JobOut}, operation_id="run_job_again")
+@raises(NotRepeatable, BudgetSpent)
+def run_job_again(request: Request, response: HttpResponse, job_id: JobId) -> Status[dict[str, Any]]:
+    """Do what a job did once more, by the same version of the model, and compare both results: `comparison`."""
+    job = services.run_again(job_id, by=request.person_id)
     response["Location"] = f"/api/v1/jobs/{ids.show('job', job.id)}"
     return Status(202, queries.present(job))
 

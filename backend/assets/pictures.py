@@ -5,6 +5,7 @@ look at the header alone, so that a small file that claims a billion pixels cost
 """
 
 import logging
+import math
 import os
 import threading
 from dataclasses import dataclass
@@ -195,6 +196,32 @@ def _plain_srgb(image: pyvips.Image) -> pyvips.Image:
     if image.format != "uchar":
         image = image.cast("uchar")
     return image
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Between two pictures of one size. `most`: of any channel of any pixel, of 255."""
+
+    most: int
+    psnr_db: float | None  # None where nothing differs
+
+
+def difference(one: Path, other: Path) -> Difference | None:
+    """How far two picture files are apart once decoded; None where they differ in size. Neither is held whole.
+
+    Raises: PictureBroken.
+    """
+    with _decoding:
+        try:
+            first, second = (_plain_srgb(_upright_srgb(path, _NO_LIMIT_PX)) for path in (one, other))
+            if (first.width, first.height, first.bands) != (second.width, second.height, second.bands):
+                return None
+            # Its first row is of all bands: minimum, maximum, sum, sum of squares, ...
+            stats = (first.cast("short") - second.cast("short")).abs().stats().numpy()[0]
+        except pyvips.Error as exc:
+            raise PictureBroken(_CUT_OFF) from exc
+    mean_square = float(stats[3]) / (first.width * first.height * first.bands)
+    return Difference(int(stats[1]), 10 * math.log10(255**2 / mean_square) if mean_square else None)
 
 
 def encode_result(pixels: arrays.Bytes, alpha: arrays.Bytes | None) -> tuple[Rendition, dict[str, Rendition]]:

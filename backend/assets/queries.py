@@ -132,6 +132,26 @@ def ref(asset_id: uuid.UUID) -> AssetRef | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a job made: its file's content and key, and the model that made it."""
+
+    sha256: str
+    key: str
+    model_version: str
+    model_digest: str
+    dtype: str
+
+
+def made_by(job_id: uuid.UUID) -> Made | None:
+    """Needs a transaction in the job's workspace. None where it made nothing, or the asset was deleted."""
+    asset = Asset.objects.select_related("lineage").filter(lineage__job_id=job_id).first()
+    if asset is None:
+        return None
+    key, by = storage.content_key(asset.workspace_id, asset.sha256), asset.lineage
+    return Made(asset.sha256, key, by.model_version, by.model_digest, by.dtype)
+
+
 def describe(asset_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, AssetCard]:
     """The cards of those of `asset_ids` that the open transaction may see; the others are absent."""
     return {asset.id: _card(asset) for asset in Asset.objects.filter(pk__in=set(asset_ids))}

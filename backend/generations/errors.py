@@ -10,6 +10,7 @@ AppError
 ├── BudgetSpent              402  budget_spent              the month's compute of the workspace, or of the person
 ├── Conflict
 │   ├── StepNotPossible      409  job_has_ended             no step leads on from where the job is
+│   ├── NotRepeatable        409  not_repeatable            a job without a result, or whose input or result is gone
 │   ├── NotTried             409  not_tried                 to operators: no version is being tried
 │   └── NothingToRollBack    409  nothing_to_roll_back      to operators: the model was never changed
 └── Gone
@@ -56,6 +57,12 @@ class StepNotPossible(Conflict):
     """Read the job again: it has ended meanwhile."""
 
     code, title = "job_has_ended", "The job has ended already"
+
+
+class NotRepeatable(Conflict):
+    """Only a job that made something can be run again to compare, while its input and its result are there."""
+
+    code, title = "not_repeatable", "The job can't be run again"
 
 
 class NotTried(Conflict):

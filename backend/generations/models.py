@@ -49,6 +49,10 @@ class Job(models.Model):
     edit_id = models.UUIDField(null=True)
     traceparent = models.TextField()
 
+    again_of = models.UUIDField(null=True)  # the job that this one repeats, to compare their results
+    model_version = models.IntegerField(null=True)  # it must be run by; else as operators said
+    comparison = models.JSONField(null=True)  # {identical, same_model, max_difference, psnr_db}
+
     lane = models.TextField(choices=LANES, default=Lane.INTERACTIVE.value, db_default=Lane.INTERACTIVE.value)
     start_by = models.DateTimeField(null=True)  # a job that waits longer expires
     run_timeout_s = models.IntegerField(null=True)

@@ -77,6 +77,8 @@ def present(job: Job) -> dict[str, Any]:
         "element_id": job.element_id,
         "edit_id": _shown("edt", job.edit_id),
         "error": job.error,
+        "again_of": _shown("job", job.again_of),
+        "comparison": job.comparison,
         "start_by": times.show(job.start_by) if job.start_by else None,
         "run_timeout_s": job.run_timeout_s,
         "estimate_s": job.estimate_us / 1e6,

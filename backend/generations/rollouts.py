@@ -47,8 +47,12 @@ class Versions:
             return 100 - self.percent if self.tried else 100
         return self.percent if model == self.tried else 0
 
-    def of(self, job_id: uuid.UUID) -> Model:
-        """The same for a job whenever it is asked, and the more jobs the higher the share."""
+    def of(self, job_id: uuid.UUID, *, asked: int | None = None) -> Model:
+        """The same for a job whenever it is asked, and the more jobs the higher the share. The one that was asked for,
+        where this release still has it.
+        """
+        if asked is not None and asked in MODELS[self.stable.name]:
+            return MODELS[self.stable.name][asked]
         if self.tried is not None and _place(job_id) < self.percent:
             return self.tried
         return self.stable

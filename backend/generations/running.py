@@ -29,6 +29,7 @@ from backend.core import ids, live, metrics, storage, tenancy, trace
 from backend.core.errors import AppError, PartUnavailable
 from backend.generations import board, budgets, claiming, rollouts, services
 from backend.generations.claiming import Claim, Lease
+from backend.generations.comparing import compared
 from backend.generations.errors import InputGone
 from backend.generations.models import Charge, Job
 from backend.generations.queries import present
@@ -141,14 +142,18 @@ def _make(claim: Claim, lease: Lease) -> None:
         compute_us=round(made.compute_s * 1e6),
     )
     with trace.span("job.publish"):
-        _patiently(lease, lambda: _keep(lease, source, result, provenance))
+        if (first := job.again_of) is None:
+            _patiently(lease, lambda: _keep(lease, source, result, provenance))
+        else:
+            comparison = _patiently(lease, lambda: compared(job.workspace_id, first, result, made))
+            _patiently(lease, lambda: _publish_comparison(lease.claim, comparison, provenance))
     log.info("job.succeeded", job_id=ids.show("job", job.id), compute_s=made.compute_s, tiles=made.tiles)
 
 
 def _inferred(job: Job, lease: Lease, pixels: npt.NDArray[np.uint8]) -> Inferred:
     """By the version that the job falls to; where one fails that is only being tried, by the stable one."""
     task, versions = TASKS[job.task], rollouts.versions_of(TASKS[job.task].model)
-    version = versions.of(job.id)
+    version = versions.of(job.id, asked=job.model_version)
 
     def by(model: Model, turn: Turn) -> Inferred:
         return client.run(
@@ -275,6 +280,21 @@ def _publish(claim: Claim, source: AssetRef, result: Result, made: Provenance) -
             progress_total=max(1, job.progress_total),
         )
         services.tell(job, "job.succeeded", asset_id=asset.id, parent_id=ids.show("ast", source.id))
+
+
+def _publish_comparison(claim: Claim, comparison: dict[str, Any], made: Provenance) -> None:
+    with _fenced(claim) as job:
+        _charge(job, model=made.model, compute_us=made.compute_us)
+        claiming.settle(claim, made.compute_us)
+        services.advance(
+            job,
+            Step.SUCCEED,
+            comparison=comparison,
+            compute_us=made.compute_us,
+            progress_done=max(1, job.progress_total),
+            progress_total=max(1, job.progress_total),
+        )
+        services.tell(job, "job.compared", asset_id=job.input_asset_id)
 
 
 def _charge(job: Job, *, model: str, compute_us: int) -> None:

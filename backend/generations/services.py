@@ -7,10 +7,10 @@ from typing import Any
 import pydantic
 
 from backend.assets.models import Asset
-from backend.assets.queries import assets_of
+from backend.assets.queries import assets_of, made_by
 from backend.core import events, ids, live, queue, trace
 from backend.generations import budgets, states
-from backend.generations.errors import InvalidParameters, NotYourJob, WrongDocument
+from backend.generations.errors import InvalidParameters, NotRepeatable, NotYourJob, WrongDocument
 from backend.generations.models import Job
 from backend.generations.outlook import outlook
 from backend.generations.queries import access_job, present
@@ -60,13 +60,44 @@ def submit(
         start_by=start_by,
         run_timeout_s=run_timeout_s,
     )
-    budgets.admit(project.workspace_id, by, job.estimate_us)
+    return _queued(job)
+
+
+def _queued(job: Job) -> Job:
+    """Raises: BudgetSpent."""
+    budgets.admit(job.workspace_id, job.person_id, job.estimate_us)
     outlook.foresee([job])
     job.save(force_insert=True)
     job.refresh_from_db(fields=["created_at", "not_before"])
-    tell(job, "job.submitted", asset_id=asset.id)
+    tell(job, "job.submitted", asset_id=job.input_asset_id)
     queue.enqueue("generations.run_next")
     return job
+
+
+def run_again(job_id: uuid.UUID, *, by: uuid.UUID) -> Job:
+    """Queue the job once more, by the same version of its model; in the end both results are compared, and the first
+    one stays the only one.
+
+    Raises:
+        NotFound, Forbidden; NotRepeatable; BudgetSpent: nothing was queued.
+    """
+    first = access_job(by, job_id, Act.EDIT)
+    made = made_by(first.id)
+    if first.state != State.SUCCEEDED or first.input_asset is None or made is None:
+        raise NotRepeatable("It has made nothing, or its input or its result is no longer there.")
+    contract = task_named(first.task)
+    checked = check_parameters(contract, first.parameters)
+    job = new_job(
+        first.project,
+        contract,
+        first.input_asset,
+        checked,
+        by=by,
+        lane=first.lane,
+        again_of=first.id,
+        model_version=int(made.model_version),
+    )
+    return _queued(job)
 
 
 def new_job(

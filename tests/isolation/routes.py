@@ -18,6 +18,7 @@ from tests.isolation.tenants import (
     SHA256,
     Maker,
     a_batch,
+    a_done_job,
     a_guest,
     a_job,
     a_letter,
@@ -86,6 +87,7 @@ NEEDS: dict[str, Need] = {
     "end_session": Need(Door.SIGNED_IN, fresh={"session_id": a_session}, others=404, session=True),
     "end_other_sessions": Need(Door.SIGNED_IN, session=True),
     "list_tasks": Need(Door.SIGNED_IN),
+    "run_job_again": Need(Act.EDIT, fresh={"job_id": a_done_job}),
     "list_models": Need(Door.SIGNED_IN),
     "get_budget": Need(Act.READ),
     "set_budget": Need(Act.MANAGE, body=lambda it: {"hard_s": 7200}, fresh={"workspace_id": a_workspace}),
@@ -209,7 +211,7 @@ PAGES: dict[str, str] = {
     "metrics": "/metrics",
     "demo/sign-in/<str:token>": "/demo/sign-in/forged",
     "sw.js": "/sw.js",
-    r"^(?:sign-in|account|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$": "/p/{project_id}",
+    r"^(?:sign-in|account|models|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$": "/p/{project_id}",
     r"^_allauth/browser/v1/(?:account/(?:phone|email)|auth/phone/verify(?:/resend)?)$": (
         "/_allauth/browser/v1/account/email"
     ),

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from backend.assets.models import Asset, Upload
+from backend.assets.models import Asset, Lineage, Upload
 from backend.core import ids, storage, tenancy
 from backend.generations.models import Batch, Job
 from backend.projects.models import Document, DocumentKind, Project
@@ -147,6 +147,28 @@ def a_job(tenant: Tenant, by: Person) -> str:
             not_before=timezone.now() + FAR,
         )
     return ids.show("job", row.id)
+
+
+def a_done_job(tenant: Tenant, by: Person) -> str:
+    """It made an asset for `by`."""
+    shown = a_job(tenant, by)
+    job_id, asset_id = ids.parse("job", shown), ids.parse("ast", an_asset(tenant, by))
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        Job.objects.filter(pk=job_id).update(state="succeeded", output_asset_id=asset_id, finished_at=timezone.now())
+        Lineage.objects.create(
+            asset_id=asset_id,
+            workspace=tenant.workspace,
+            job_id=job_id,
+            task="enhance",
+            task_version="1",
+            model="span_x2",
+            model_version="1",
+            model_digest="",
+            dtype="",
+            parameters={},
+            compute_us=1,
+        )
+    return shown
 
 
 def a_batch(tenant: Tenant, by: Person) -> str:

@@ -585,6 +585,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs/{job_id}/run-again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run Job Again
+         * @description Do what a job did once more, by the same version of the model, and compare both results: `comparison`.
+         */
+        post: operations["run_job_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs/{job_id}": {
         parameters: {
             query?: never;
@@ -1833,6 +1853,32 @@ export interface components {
             items: components["schemas"]["TaskOut"][];
         };
         /**
+         * ComparisonOut
+         * @description Of a job that was run again with the one that it repeats.
+         */
+        ComparisonOut: {
+            /**
+             * Identical
+             * @description Their results are the same file, byte by byte.
+             */
+            identical: boolean;
+            /**
+             * Same Model
+             * @description The same weights, in the same number format, made both.
+             */
+            same_model: boolean;
+            /**
+             * Max Difference
+             * @description Of a channel of a pixel, of 255; null: other sizes.
+             */
+            max_difference: number | null;
+            /**
+             * Psnr Db
+             * @description Null where nothing differs, and where the sizes do.
+             */
+            psnr_db: number | null;
+        };
+        /**
          * ExpectedOut
          * @description From what waited when the job was asked for, and from how long such jobs took; `get_job` looks again.
          */
@@ -1923,6 +1969,13 @@ export interface components {
              */
             edit_id: string | null;
             error: components["schemas"]["JobErrorOut"] | null;
+            /**
+             * Again Of
+             * @description The job that this one repeats; it makes no asset of its own.
+             * @example job_01m88w2n4qeerszgh84bzknfkf
+             */
+            again_of: string | null;
+            comparison: components["schemas"]["ComparisonOut"] | null;
             /**
              * Start By
              * @example 2026-11-25T08:00:00Z
@@ -2977,6 +3030,20 @@ export interface components {
                 "application/problem+json": {
                     /** @enum {unknown} */
                     code?: "idempotency_key_reused" | "invalid_input" | "invalid_parameters" | "unknown_task" | "wrong_document";
+                } & components["schemas"]["Problem"];
+            };
+        };
+        /** @description `conflict`: This clashes with what is there; `not_repeatable`: The job can't be run again; `request_in_progress`: The same request is under way. */
+        "409.conflict.not_repeatable.request_in_progress": {
+            headers: {
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /** @enum {unknown} */
+                    code?: "conflict" | "not_repeatable" | "request_in_progress";
                 } & components["schemas"]["Problem"];
             };
         };
@@ -5015,6 +5082,48 @@ export interface operations {
             413: components["responses"]["413.picture_too_large.too_large"];
             415: components["responses"]["415.unsupported_media"];
             422: components["responses"]["422.idempotency_key_reused.invalid_input.invalid_parameters.unknown_task.wrong_document"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    run_job_again: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Send the request again under the same key, and it has one effect and the same answer for a day.
+                 * @example 01m88w2n-4vew
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            402: components["responses"]["402.budget_spent"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            409: components["responses"]["409.conflict.not_repeatable.request_in_progress"];
+            422: components["responses"]["422.idempotency_key_reused.invalid_input"];
             429: components["responses"]["429.rate_limited"];
             431: components["responses"]["431.headers_too_large"];
             503: components["responses"]["503.part_unavailable"];

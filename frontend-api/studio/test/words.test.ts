@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { device, seconds, until, when } from "../src/app/words";
+import { compared, device, seconds, until, when } from "../src/app/words";
 
 const NOW = Date.parse("2026-03-01T12:00:00Z");
 
@@ -24,6 +24,14 @@ describe("until", () => {
     ["2026-03-01T12:03:10Z", "about 3 minutes"],
     ["2026-03-01T14:00:00Z", "about 2 hours"],
   ])("says %s as %s", (iso, words) => expect(until(iso, NOW)).toBe(words));
+});
+
+describe("compared", () => {
+  it.each([
+    [{ identical: true, max_difference: 0 }, "Run again, it made the same file, byte by byte."],
+    [{ identical: false, max_difference: 3 }, "Run again, it made another picture: up to 3 of 255 apart."],
+    [{ identical: false, max_difference: null }, "Run again, it made a picture of another size."],
+  ])("says %o", (found, words) => expect(compared(found)).toBe(words));
 });
 
 describe("seconds", () => {

@@ -47,6 +47,8 @@ export const listJobs = (project_id: Id) =>
 
 export const cancelJob = (job_id: Id) => unwrap(api.POST(`${V1}/jobs/{job_id}/cancel`, { params: { path: { job_id } } }));
 
+export const runJobAgain = (job_id: Id) => unwrap(api.POST(`${V1}/jobs/{job_id}/run-again`, { params: { path: { job_id } } }));
+
 export const listTasks = () => unwrap(api.GET(`${V1}/tasks`));
 
 export const listModels = () => unwrap(api.GET(`${V1}/models`));

@@ -22,6 +22,13 @@ export function until(iso: string, now = Date.now()): string {
   return `about ${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
+/** What became of running a job again. */
+export function compared(found: { identical: boolean; max_difference: number | null }): string {
+  if (found.identical) return "Run again, it made the same file, byte by byte.";
+  if (found.max_difference === null) return "Run again, it made a picture of another size.";
+  return `Run again, it made another picture: up to ${found.max_difference} of 255 apart.`;
+}
+
 /** A length of time: "0.4 s", "48 s", "12 min", "3.5 h". */
 export function seconds(count: number): string {
   if (count < 9.95) return `${Math.round(count * 10) / 10} s`;

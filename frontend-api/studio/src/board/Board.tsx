@@ -184,6 +184,7 @@ export function Board({ me, project, session, acts }: Props) {
             tasks={tasks.data?.items ?? []}
             onTask={(task, assetId, elementId) => void controller.run(task, assetId, elementId)}
             onCancel={(jobId) => void controller.jobs.cancel(jobId)}
+            onAgain={(jobId) => void controller.jobs.again(jobId)}
             onPick={pick}
           />
         )}

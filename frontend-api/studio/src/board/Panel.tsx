@@ -20,6 +20,7 @@ interface Props {
   tasks: readonly Task[];
   onTask: (task: TaskName, assetId: string, elementId?: string) => void;
   onCancel: (jobId: string) => void;
+  onAgain: (jobId: string) => void;
   onPick: () => void;
 }
 
@@ -36,7 +37,7 @@ export function Panel(props: Props) {
   );
 }
 
-function Inspector({ assetId, elementId, tasks, onTask, readOnly }: Props & { assetId: string; elementId: string }) {
+function Inspector({ assetId, elementId, tasks, onTask, onAgain, readOnly }: Props & { assetId: string; elementId: string }) {
   const asset = useQuery(`asset ${assetId}`, () => getAsset(assetId));
   const lineage = asset.data?.lineage ?? null;
   return (
@@ -54,6 +55,17 @@ function Inspector({ assetId, elementId, tasks, onTask, readOnly }: Props & { as
             </dd>
             {lineage !== null && <Lineage lineage={lineage} />}
           </dl>
+          {!readOnly && lineage !== null && lineage.parent_id !== null && (
+            <button
+              type="button"
+              className="button wide-button"
+              title="The model does it once more, and you hear whether it comes out the same. Nothing is added."
+              onClick={() => onAgain(lineage.job_id)}
+            >
+              <Icon name="redo" size={16} />
+              Run again and compare
+            </button>
+          )}
           {!readOnly &&
             tasks.map(({ name, title, description }) => (
               <button key={name} type="button" className="button wide-button" title={description} onClick={() => onTask(name, assetId, elementId)}>

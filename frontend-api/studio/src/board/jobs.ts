@@ -1,8 +1,9 @@
 /** Hides which AI jobs of a project run now, and what became of those that this page has seen. */
 import { type Job, type Me, type TaskName } from "@atelier/sdk";
-import { cancelJob, listJobs, submitJob } from "../app/api";
+import { cancelJob, listJobs, runJobAgain, submitJob } from "../app/api";
 import { Store } from "../app/store";
 import { toast, toastError } from "../app/toasts";
+import { compared } from "../app/words";
 
 const LIVE = new Set(["queued", "running"]);
 
@@ -22,8 +23,17 @@ export class Jobs {
 
   async run(task: TaskName, assetId: string, elementId: string): Promise<void> {
     const order = { task, input_asset_id: assetId, document_id: this.documentId, element_id: elementId };
+    await this.start(() => submitJob(this.projectId, order, crypto.randomUUID()));
+  }
+
+  /** Repeat a job; what came of it is told when it has ended. */
+  async again(jobId: string): Promise<void> {
+    await this.start(() => runJobAgain(jobId));
+  }
+
+  private async start(ask: () => Promise<Job>): Promise<void> {
     try {
-      const job = await submitJob(this.projectId, order, crypto.randomUUID());
+      const job = await ask();
       // An event may have overtaken the answer: it knows more.
       if (!this.live.get().some((other) => other.id === job.id)) this.onJob(job);
     } catch (error) {
@@ -60,6 +70,7 @@ export class Jobs {
     const mine = job.created_by === this.me.id && Date.parse(job.finished_at ?? "") >= this.opened - 5_000;
     if (!mine) return;
     if (job.state === "failed") toast(job.error?.detail ?? "The photo could not be worked on. Please try again.", "error");
+    if (job.comparison !== null) toast(compared(job.comparison));
     if (job.state === "succeeded" && job.edit_id !== null && job.document_id === this.documentId) this.onResult(job.edit_id);
   }
 }
