@@ -6,14 +6,11 @@ decodes, enhances and encodes the same files one after another with the same net
 two take turns. Run it alone: with other work on the machine the figures mean little.
 """
 
-import json
 import os
-import queue
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from PIL import Image
 
 from tests.bench import _inference_large as large
-from tests.bench import inference_quality as quality
+from tests.bench._followed import Followed
 from tests.bench._memory import of_worker, watched
+from tests.bench._pictures import SIDES, megapixels, photographs, single_tile
 from tests.bench._stack import signed_in
 from tests.bench.enhance import upload
 
@@ -34,52 +31,6 @@ IN_FLIGHT, ROUNDS = 32, 1 if QUICK else 3
 JOBS = 48 if QUICK else 96  # of a round
 JOBS_HELD = 6  # by one worker of one person: JOBS_AT_ONCE_PERSON
 ALONE = 20 if QUICK else 100
-SIDES = ((512, 512), (768, 512), (1024, 768), (640, 960))  # pixels: a scanned frame, a web picture, a phone's preview
-
-
-def photographs(folder: Path) -> list[Path]:
-    """JPEGs of the sizes above, cut from photographs and enlarged where they are smaller."""
-    found = []
-    for name, picture in quality.photographs():
-        for width, height in SIDES:
-            path = folder / f"{name}-{width}x{height}.jpg"
-            Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS).save(path, quality=92)
-            found.append(path)
-    return found
-
-
-def single_tile(folder: Path) -> bytes:
-    """A picture that is one tile: of several, computed side by side, the time can't be told from their sum."""
-    path = folder / "small.jpg"
-    Image.fromarray(quality.photograph("astronaut")).resize((256, 256)).save(path, quality=92)
-    return path.read_bytes()
-
-
-class Followed:
-    """The project's event stream, as jobs that ended."""
-
-    def __init__(self, client: httpx.Client, project: str) -> None:
-        self.ended: queue.SimpleQueue[tuple[dict[str, Any], float]] = queue.SimpleQueue()
-        self._stream = client.stream("GET", f"{project}/events", timeout=None)
-        self._lines = self._stream.__enter__().iter_lines()
-        threading.Thread(target=self._follow, daemon=True).start()
-
-    def _follow(self) -> None:
-        kind = ""
-        for line in self._lines:
-            name, _, value = line.partition(": ")
-            if name == "event":
-                kind = value
-            elif name == "data" and kind == "job":
-                job = json.loads(value)
-                if job["finished_at"]:
-                    self.ended.put((job, time.perf_counter()))
-
-    def next(self, timeout_s: float = 120.0) -> tuple[dict[str, Any], float]:
-        job, at = self.ended.get(timeout=timeout_s)
-        if job["state"] != "succeeded":
-            raise RuntimeError(f"a job ended as {job['state']}: {job['error']}")
-        return job, at
 
 
 def through(client: httpx.Client, project: str, assets: list[str], followed: Followed, count: int) -> float:
@@ -130,11 +81,9 @@ def ask(process: "subprocess.Popen[str]", count: int) -> float:
     return float(process.stdout.readline())
 
 
-def megapixels(files: list[Path], count: int) -> float:
-    sizes = []
-    for path in files:
-        with Image.open(path) as picture:
-            sizes.append(picture.width * picture.height / 1e6)
+def total(files: list[Path], count: int) -> float:
+    """Megapixels of so many, one after another and again from the first."""
+    sizes = [megapixels(path) for path in files]
     return sum(sizes[number % len(sizes)] for number in range(count))
 
 
@@ -153,10 +102,10 @@ def rows() -> list[dict[str, Any]]:
             ask(loop, 4)
             for _ in range(ROUNDS):
                 with watched() as most:
-                    ours.append(megapixels(files, JOBS) / through(client, project, assets, followed, JOBS))
-                theirs.append(megapixels(files, JOBS) / ask(loop, JOBS))
+                    ours.append(total(files, JOBS) / through(client, project, assets, followed, JOBS))
+                theirs.append(total(files, JOBS) / ask(loop, JOBS))
                 print(f"ours {ours[-1]:.3f}, bare {theirs[-1]:.3f} megapixels/s", file=sys.stderr)
-            small = upload(client, project, single_tile(Path(folder)))
+            small = upload(client, project, single_tile(Path(folder)).read_bytes())
             beyond = [1e3 * alone(client, project, small, followed) for _ in range(ALONE)]
             large_rows = large.measured(client, project, lambda: followed.next(1800.0), Path(folder))
     return [*_report(ours, theirs, beyond), _memory(of_worker(most) - of_worker(at_rest)), *large_rows]
