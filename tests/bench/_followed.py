@@ -4,6 +4,7 @@ import json
 import queue
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -20,14 +21,15 @@ class Followed:
 
     def _follow(self) -> None:
         kind = ""
-        for line in self._lines:
-            name, _, value = line.partition(": ")
-            if name == "event":
-                kind = value
-            elif name == "data" and kind == "job":
-                job = json.loads(value)
-                if job["finished_at"]:
-                    self.ended.put((job, time.perf_counter()))
+        with suppress(httpx.TransportError, httpx.StreamError):  # the stack was stopped
+            for line in self._lines:
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data" and kind == "job":
+                    job = json.loads(value)
+                    if job["finished_at"]:
+                        self.ended.put((job, time.perf_counter()))
 
     def next(self, timeout_s: float = 120.0) -> tuple[dict[str, Any], float]:
         """Raises: queue.Empty, RuntimeError where it did not succeed."""

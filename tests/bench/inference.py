@@ -1,6 +1,9 @@
 """Measures *enhance* through the whole studio beside a bare PyTorch loop: pictures a second with 32 in flight, and what
 one job that somebody waits for takes beyond its compute.
 
+PARTS="mixed" plays that part alone: a mixed load beside four Celery workers, LitServe and Ray Serve (see
+`_inference_mixed`); PARTS="studio" all else.
+
 Whole: from the POST of a job to the event that tells of its result, which lies in S3. Bare: one process that reads,
 decodes, enhances and encodes the same files one after another with the same network, dtype and tiles on all cores. The
 two take turns. Run it alone: with other work on the machine the figures mean little.
@@ -12,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from typing import Any
 import httpx
 
 from tests.bench import _inference_large as large
+from tests.bench import _inference_mixed as mixed
 from tests.bench._followed import Followed
 from tests.bench._memory import of_worker, watched
 from tests.bench._pictures import SIDES, megapixels, photographs, single_tile
@@ -87,7 +91,7 @@ def total(files: list[Path], count: int) -> float:
     return sum(sizes[number % len(sizes)] for number in range(count))
 
 
-def rows() -> list[dict[str, Any]]:
+def studio() -> list[dict[str, Any]]:
     ours, theirs, beyond = list[float](), list[float](), list[float]()
     with tempfile.TemporaryDirectory() as folder:
         files = photographs(Path(folder))
@@ -141,3 +145,10 @@ def _memory(more: float) -> dict[str, Any]:
 def _ms(name: str, value: float, bar: float) -> dict[str, Any]:
     row = {"name": name, "value": round(value, 1), "unit": "ms", "bar": f"<= {bar:g}", "ok": value <= bar}
     return {**row, "beside": None}
+
+
+PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {"studio": studio, "mixed": mixed.rows}
+
+
+def rows() -> list[dict[str, Any]]:
+    return [row for name in os.environ.get("PARTS", "").split() or PARTS for row in PARTS[name]()]
