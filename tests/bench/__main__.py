@@ -7,6 +7,7 @@ None), ok (None where there is no bar) and beside (what the value is compared wi
 import importlib
 import json
 import pkgutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def main(arguments: list[str]) -> int:
     if name not in names():
         print("make bench NAME=…, one of: " + ", ".join(names()), file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended
     rows = importlib.import_module(f"tests.bench.{name.replace('-', '_')}").rows()
     print(show(rows))
     folder = ROOT / "var" / "bench"
