@@ -5,8 +5,9 @@ under an asset that is being made of them, without a counter that could be wrong
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
@@ -18,7 +19,7 @@ from backend.core import storage, tenancy
 RENDITIONS = ("web", "thumbnail")
 
 
-_puts = ThreadPoolExecutor(max_workers=8, thread_name_prefix="s3-put")
+_store = ThreadPoolExecutor(max_workers=8, thread_name_prefix="s3")
 
 
 class ContentVanished(Exception):
@@ -28,14 +29,14 @@ class ContentVanished(Exception):
 def write(workspace_id: uuid.UUID, sha256: str, whole: Rendition, renditions: Mapping[str, Rendition]) -> None:
     """Write a picture and its renditions side by side. Repeating it writes the same. Raises StorageUnavailable."""
     key = storage.content_key(workspace_id, sha256)
-    written = _puts.submit(storage.put, key, whole.data, media_type=whole.media_type)
+    written = _store.submit(storage.put, key, whole.data, media_type=whole.media_type)
     write_renditions(workspace_id, sha256, renditions)
     written.result()
 
 
 def write_renditions(workspace_id: uuid.UUID, sha256: str, renditions: Mapping[str, Rendition]) -> None:
     writes = [
-        _puts.submit(
+        _store.submit(
             storage.put, storage.rendition_key(workspace_id, sha256, name), made.data, media_type=made.media_type
         )
         for name, made in renditions.items()
@@ -57,10 +58,16 @@ def describe(
     }
 
 
-def hold(workspace_id: uuid.UUID, sha256: str) -> None:
-    """Until the open transaction ends nobody drops these bytes. Raises ContentVanished when they are gone already."""
+@contextmanager
+def held(workspace_id: uuid.UUID, sha256: str) -> Iterator[None]:
+    """Until the open transaction ends nobody drops these bytes. The store is asked for them beside what is done inside.
+
+    Raises: ContentVanished, when they are gone already.
+    """
     _lock(workspace_id, sha256)
-    if not storage.exists(storage.content_key(workspace_id, sha256)):
+    there = _store.submit(storage.exists, storage.content_key(workspace_id, sha256))
+    yield
+    if not there.result():
         raise ContentVanished(sha256)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -52,42 +53,49 @@ def write(workspace_id: uuid.UUID, result: Result) -> None:
 
 
 def keep(
-    result: Result, made: Provenance, *, workspace_id: uuid.UUID, project_id: uuid.UUID, name: str, by: uuid.UUID
+    result: Result,
+    made: Provenance,
+    *,
+    workspace_id: uuid.UUID,
+    project_id: uuid.UUID,
+    name: str,
+    by: uuid.UUID,
+    at: datetime,
 ) -> Asset:
     """Make the written result an asset, in the caller's transaction and workspace, whose lease it has checked.
 
-    Raises:
+    `at`: now, by the database's clock. Raises:
         ContentVanished: write the result again, then keep it.
         IntegrityError: the job has its result already.
     """
-    content.hold(workspace_id, result.sha256)
-    asset = Asset.objects.create(
-        id=ids.new_id(),
-        workspace_id=workspace_id,
-        project_id=project_id,
-        name=name,
-        media_type=result.whole.media_type,
-        width=result.whole.width,
-        height=result.whole.height,
-        size_bytes=len(result.whole.data),
-        sha256=result.sha256,
-        renditions=content.describe(workspace_id, result.sha256, result.whole, result.renditions),
-        created_by_id=by,
-    )
-    asset.refresh_from_db(fields=["created_at"])
-    asset.lineage = Lineage.objects.create(
-        asset=asset,
-        workspace_id=workspace_id,
-        parent_id=made.parent_id,
-        job_id=made.job_id,
-        task=made.task,
-        task_version=made.task_version,
-        model=made.model,
-        model_version=made.model_version,
-        model_digest=made.model_digest,
-        dtype=made.dtype,
-        parameters=made.parameters,
-        compute_us=made.compute_us,
-    )
-    announce(asset, parent_id=made.parent_id, job_id=made.job_id)
+    with content.held(workspace_id, result.sha256):
+        asset = Asset.objects.create(
+            id=ids.new_id(),
+            workspace_id=workspace_id,
+            project_id=project_id,
+            name=name,
+            media_type=result.whole.media_type,
+            width=result.whole.width,
+            height=result.whole.height,
+            size_bytes=len(result.whole.data),
+            sha256=result.sha256,
+            renditions=content.describe(workspace_id, result.sha256, result.whole, result.renditions),
+            created_by_id=by,
+            created_at=at,
+        )
+        asset.lineage = Lineage.objects.create(
+            asset=asset,
+            workspace_id=workspace_id,
+            parent_id=made.parent_id,
+            job_id=made.job_id,
+            task=made.task,
+            task_version=made.task_version,
+            model=made.model,
+            model_version=made.model_version,
+            model_digest=made.model_digest,
+            dtype=made.dtype,
+            parameters=made.parameters,
+            compute_us=made.compute_us,
+        )
+        announce(asset, parent_id=made.parent_id, job_id=made.job_id)
     return asset

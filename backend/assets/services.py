@@ -196,23 +196,25 @@ def _keep_upload(upload: Upload, by: uuid.UUID, seen: Inspection, renditions: di
         done = _outcome(upload)
         if done:
             return done
-        content.hold(upload.workspace_id, upload.sha256)
-        asset = Asset.objects.create(
-            id=ids.new_id(),
-            workspace_id=upload.workspace_id,
-            project_id=upload.project_id,
-            name=upload.filename,
-            media_type=seen.media_type,
-            width=seen.width,
-            height=seen.height,
-            size_bytes=upload.size_bytes,
-            sha256=upload.sha256,
-            renditions=renditions,
-            created_by_id=by,
-        )
-        asset.refresh_from_db(fields=["created_at"])
-        Upload.objects.filter(pk=upload.id).update(state=UploadState.FINISHED, asset=asset, finished_at=timezone.now())
-        announce(asset, parent_id=None, job_id=None)
+        with content.held(upload.workspace_id, upload.sha256):
+            asset = Asset.objects.create(
+                id=ids.new_id(),
+                workspace_id=upload.workspace_id,
+                project_id=upload.project_id,
+                name=upload.filename,
+                media_type=seen.media_type,
+                width=seen.width,
+                height=seen.height,
+                size_bytes=upload.size_bytes,
+                sha256=upload.sha256,
+                renditions=renditions,
+                created_by_id=by,
+                created_at=events.database_now(),
+            )
+            Upload.objects.filter(pk=upload.id).update(
+                state=UploadState.FINISHED, asset=asset, finished_at=asset.created_at
+            )
+            announce(asset, parent_id=None, job_id=None)
         metrics.UPLOADS.labels("finished").inc()
         return asset
 

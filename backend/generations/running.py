@@ -25,7 +25,7 @@ from backend.assets.content import ContentVanished
 from backend.assets.models import Asset
 from backend.assets.queries import AssetRef
 from backend.assets.results import Provenance, Result
-from backend.core import ids, live, metrics, storage, tenancy, trace
+from backend.core import events, ids, live, metrics, storage, tenancy, trace
 from backend.core.errors import AppError, PartUnavailable
 from backend.generations import board, budgets, claiming, rollouts, services
 from backend.generations.claiming import Claim, Lease
@@ -258,6 +258,7 @@ def _stage(lease: Lease, result: Result) -> None:
 
 def _publish(claim: Claim, source: AssetRef, result: Result, made: Provenance) -> None:
     with _fenced(claim) as job:
+        now = events.database_now()
         suffix = pictures.EXTENSIONS[result.whole.media_type]
         asset = results.keep(
             result,
@@ -266,12 +267,14 @@ def _publish(claim: Claim, source: AssetRef, result: Result, made: Provenance) -
             project_id=job.project_id,
             name=f"{PurePosixPath(source.name).stem} · {TASKS[job.task].title}{suffix}",
             by=job.person_id,
+            at=now,
         )
         _charge(job, model=made.model, compute_us=made.compute_us)
         claiming.settle(claim, made.compute_us)
         services.advance(
             job,
             Step.SUCCEED,
+            at=now,
             output_asset=asset,
             edit_id=_place(job, asset, made),
             compute_us=made.compute_us,

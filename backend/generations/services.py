@@ -189,11 +189,13 @@ def undo_edit(document_id: uuid.UUID, edit_id: uuid.UUID, *, by: uuid.UUID) -> b
     return undone
 
 
-def advance(job: Job, step: Step, **fields: Any) -> None:
-    """Take `step` with the job, whose row the caller has locked, and write `fields` with it. Raises StepNotPossible."""
+def advance(job: Job, step: Step, *, at: datetime | None = None, **fields: Any) -> None:
+    """Take `step` with the job, whose row the caller has locked, and write `fields` with it. `at`: now, by the
+    database's clock, where the caller knows it. Raises StepNotPossible.
+    """
     job.state = states.after(job.state, step).value
     if job.state in states.ENDED:
-        fields["finished_at"] = events.database_now()
+        fields["finished_at"] = at or events.database_now()
     for name, value in fields.items():
         setattr(job, name, value)
     job.save(update_fields=["state", *fields])
