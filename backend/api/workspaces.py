@@ -36,7 +36,6 @@ class HandOverIn(Body):
 def create_workspace(request: Request, response: HttpResponse, payload: WorkspaceIn) -> Status[Workspace]:
     """Found a workspace and own it."""
     workspace = services.create_workspace(name=payload.name, owner=request.user)
-    workspace.refresh_from_db(fields=["created_at"])
     response["ETag"] = conditions.etag(workspace.version)
     return Status(201, workspace)
 

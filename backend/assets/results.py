@@ -3,7 +3,6 @@
 import hashlib
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -53,18 +52,11 @@ def write(workspace_id: uuid.UUID, result: Result) -> None:
 
 
 def keep(
-    result: Result,
-    made: Provenance,
-    *,
-    workspace_id: uuid.UUID,
-    project_id: uuid.UUID,
-    name: str,
-    by: uuid.UUID,
-    at: datetime,
+    result: Result, made: Provenance, *, workspace_id: uuid.UUID, project_id: uuid.UUID, name: str, by: uuid.UUID
 ) -> Asset:
     """Make the written result an asset, in the caller's transaction and workspace, whose lease it has checked.
 
-    `at`: now, by the database's clock. Raises:
+    Raises:
         ContentVanished: write the result again, then keep it.
         IntegrityError: the job has its result already.
     """
@@ -81,7 +73,6 @@ def keep(
             sha256=result.sha256,
             renditions=content.describe(workspace_id, result.sha256, result.whole, result.renditions),
             created_by_id=by,
-            created_at=at,
         )
         asset.lineage = Lineage.objects.create(
             asset=asset,

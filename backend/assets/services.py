@@ -209,7 +209,6 @@ def _keep_upload(upload: Upload, by: uuid.UUID, seen: Inspection, renditions: di
                 sha256=upload.sha256,
                 renditions=renditions,
                 created_by_id=by,
-                created_at=events.database_now(),
             )
             Upload.objects.filter(pk=upload.id).update(
                 state=UploadState.FINISHED, asset=asset, finished_at=asset.created_at

@@ -85,7 +85,6 @@ def submit_batch(
     budgets.admit(project.workspace_id, by, sum(job.estimate_us for job in jobs))
     outlook.foresee(jobs)
     Job.objects.bulk_create(jobs)
-    batch.refresh_from_db(fields=["created_at"])
     _tell(batch, "batch.submitted", by)
     for _ in range(min(count, settings.JOBS_AT_ONCE)):
         queue.enqueue("generations.run_next")

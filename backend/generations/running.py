@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import InterfaceError, OperationalError, connection, connections, transaction
 from psycopg_pool import PoolTimeout
 
 from backend.assets import content, pictures, results
@@ -25,7 +25,7 @@ from backend.assets.content import ContentVanished
 from backend.assets.models import Asset
 from backend.assets.queries import AssetRef
 from backend.assets.results import Provenance, Result
-from backend.core import events, ids, live, metrics, storage, tenancy, trace
+from backend.core import ids, live, metrics, storage, tenancy, trace
 from backend.core.errors import AppError, PartUnavailable
 from backend.generations import board, budgets, claiming, rollouts, services
 from backend.generations.claiming import Claim, Lease
@@ -52,6 +52,12 @@ _PASSING = (PartUnavailable, InferenceTimeout, ContentVanished)
 _TELL_EVERY_S = 0.1
 PATIENCE_S = 30.0  # longer than PostgreSQL or S3 takes to start again
 _TIMES_THE_ESTIMATE = 10.0  # how much longer than estimated a large picture may take, for jobs share the model
+_STAGE = """
+UPDATE generations_job
+SET staged = CASE WHEN staged ? %(sha256)s THEN staged ELSE staged || to_jsonb(%(sha256)s::text) END
+WHERE id = %(job)s AND attempt = %(attempt)s AND state = %(state)s
+RETURNING set_config('synchronous_commit', 'off', true)
+"""
 T = TypeVar("T")
 
 
@@ -220,8 +226,8 @@ def _read(source: AssetRef) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8
 
 
 def _give_connections_back() -> None:
-    for connection in connections.all(initialized_only=True):
-        connection.close()
+    for opened in connections.all(initialized_only=True):
+        opened.close()
 
 
 def _progress_of(job: Job, lease: Lease) -> Callable[[Progress], None]:
@@ -249,16 +255,22 @@ def _fenced(claim: Claim) -> Iterator[Job]:
 
 
 def _stage(lease: Lease, result: Result) -> None:
-    """Note what is about to be written, so that it can be deleted whatever happens."""
-    lease.wrote = result.sha256
-    with _fenced(lease.claim) as job:
-        job.staged = sorted({*job.staged, result.sha256})
-        job.save(update_fields=["staged"])
+    """Note what is about to be written, so that it can be deleted whatever happens.
+
+    Not waiting for PostgreSQL's disk: only where it and this worker die in the same moment the note is lost, and then
+    the job is run again, and makes the same.
+    """
+    lease.wrote, claim = result.sha256, lease.claim
+    with tenancy.acting(workspace_id=claim.workspace_id), connection.cursor() as cursor:
+        cursor.execute(
+            _STAGE, {"sha256": result.sha256, "job": claim.job_id, "attempt": claim.attempt, "state": State.RUNNING}
+        )
+        if cursor.fetchone() is None:
+            raise LeaseLost
 
 
 def _publish(claim: Claim, source: AssetRef, result: Result, made: Provenance) -> None:
     with _fenced(claim) as job:
-        now = events.database_now()
         suffix = pictures.EXTENSIONS[result.whole.media_type]
         asset = results.keep(
             result,
@@ -267,14 +279,13 @@ def _publish(claim: Claim, source: AssetRef, result: Result, made: Provenance) -
             project_id=job.project_id,
             name=f"{PurePosixPath(source.name).stem} · {TASKS[job.task].title}{suffix}",
             by=job.person_id,
-            at=now,
         )
         _charge(job, model=made.model, compute_us=made.compute_us)
         claiming.settle(claim, made.compute_us)
         services.advance(
             job,
             Step.SUCCEED,
-            at=now,
+            at=asset.created_at,
             output_asset=asset,
             edit_id=_place(job, asset, made),
             compute_us=made.compute_us,

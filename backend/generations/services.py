@@ -68,7 +68,6 @@ def _queued(job: Job) -> Job:
     budgets.admit(job.workspace_id, job.person_id, job.estimate_us)
     outlook.foresee([job])
     job.save(force_insert=True)
-    job.refresh_from_db(fields=["created_at", "not_before"])
     tell(job, "job.submitted", asset_id=job.input_asset_id)
     queue.enqueue("generations.run_next")
     return job

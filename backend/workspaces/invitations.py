@@ -78,7 +78,6 @@ def invite(workspace: Workspace, *, email: str, role: Role, by: Person) -> Lette
             )
     except IntegrityError as exc:
         raise Conflict("This address is invited already. Send that invitation again.", field="email") from exc
-    invitation.refresh_from_db(fields=["created_at"])
     return _sent("invitation.made", Letter(invitation, secret), by)
 
 

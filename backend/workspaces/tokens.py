@@ -63,7 +63,6 @@ def make_token(
         hint=secret[-4:],
         expires_at=timezone.now() + timedelta(days=min(days, settings.TOKEN_MAX_DAYS)),
     )
-    token.refresh_from_db(fields=["created_at"])
     if workspace is not None:
         _record("token.created", token, workspace.id)
     log.info("token.created", token_id=ids.show("tok", token.id))
