@@ -1,4 +1,4 @@
-"""Measures what it costs others to load a model: how much later an interactive tile of a loaded model is done meanwhile,
+"""Measures what it costs others to load a model: how much later an interactive tile of a loaded one is done meanwhile,
 and how much longer the first tile of the new one takes than its later ones.
 
 On a tritonserver of its own and through our client alone, so that what is seen is Triton's and the models'.
@@ -79,7 +79,7 @@ def _measured(client: Client, rounds: int) -> list[dict[str, Any]]:
     p50 = [statistics.median(times) for times in (alone, meanwhile)]
     p95 = [statistics.quantiles(times, n=20)[-1] for times in (alone, meanwhile)]
     load_s = statistics.median(loads)
-    said = f"alone p50 {p50[0]:.0f}, p95 {p95[0]:.0f} ms; meanwhile {p50[1]:.0f}, {p95[1]:.0f}; a load takes {load_s:.1f} s"
+    said = f"p50 {p50[0]:.0f} and {p50[1]:.0f} ms, p95 {p95[0]:.0f} and {p95[1]:.0f}; a load takes {load_s:.1f} s"
     return [
         _row("a tile of a loaded model while another is loaded, later, p50", p50[1] - p50[0], "ms", LATER_BAR_MS, said),
         _row("the same, p95", p95[1] - p95[0], "ms", LATER_BAR_MS, f"of {len(meanwhile)} tiles"),
