@@ -13,6 +13,9 @@ NOWHERE := ATELIER_VAR=$(CURDIR)/var ATELIER_SECRET_KEY=none TRITON_URL=127.0.0.
   DATABASE_SYSTEM_URL=postgresql://none@127.0.0.1:9/none \
   S3_ENDPOINT_URL=http://127.0.0.1:9 S3_ACCESS_KEY=none S3_SECRET_KEY=none
 QUIET_THREADS := OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0
+# Many images for containers set it. Without bytecode each of our processes compiles a thousand modules anew when it
+# starts, which is more than half of the start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run install install-smoke install-test status doctor test test-python test-backend test-others test-studio lint lint-style lint-types lint-imports train \
