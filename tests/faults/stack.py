@@ -64,8 +64,9 @@ class FaultStack:
         out.close()
 
     def _settings(self) -> dict[str, str]:
+        """Without coverage: it makes a start half as dear again, and who is killed writes nothing down."""
         return {
-            **self._environment,
+            **{name: value for name, value in self._environment.items() if not name.startswith("COVERAGE_PROCESS")},
             "ATELIER_VAR": str(self.var),
             "ATELIER_PORT": str(self.plan.ports["web"]),
             "ATELIER_FAULT_VALKEY_PORT": str(self.link.port),
