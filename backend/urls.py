@@ -17,9 +17,7 @@ urlpatterns = [
     # somebody is to those who invite them, so nobody takes another one without showing that it is theirs.
     re_path(r"^_allauth/browser/v1/(?:account/(?:phone|email)|auth/phone/verify(?:/resend)?)$", problems.not_found),
     path("_allauth/", include("allauth.headless.urls")),
-    path("demo/sign-in/<str:token>", pages.demo_sign_in, name="demo_sign_in"),
-    path("sw.js", pages.service_worker),
-    re_path(r"^(?:sign-in|account|models|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$", pages.studio),
+    *pages.urlpatterns,
 ]
 handler404 = "backend.api.problems.not_found"
 handler500 = "backend.api.problems.server_error"

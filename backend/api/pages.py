@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.auth import login
 from django.core import signing
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, re_path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
@@ -18,7 +19,7 @@ DEMO_SALT = "atelier.demo.sign-in"
 @require_GET
 @never_cache
 @ensure_csrf_cookie
-def studio(request: HttpRequest, path: str = "") -> HttpResponse:
+def studio(request: HttpRequest) -> HttpResponse:
     """The one page of the studio; it finds its way by the address."""
     page = settings.STUDIO_DIST / "index.html"
     if not page.is_file():
@@ -53,3 +54,11 @@ def demo_sign_in(request: HttpRequest, token: str) -> HttpResponse:
         return problem(NotSignedIn("This link is not one that this studio made. Use those that `make run` printed."))
     login(request, person, backend=settings.AUTHENTICATION_BACKENDS[0])
     return HttpResponseRedirect("/")
+
+
+# Here and not in `backend.urls`: who makes a link to them (`seed_demo`) need not load the whole API for it.
+urlpatterns = [
+    path("demo/sign-in/<str:token>", demo_sign_in, name="demo_sign_in"),
+    path("sw.js", service_worker),
+    re_path(r"^(?:sign-in|account|models|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$", studio),
+]

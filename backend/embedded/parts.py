@@ -95,13 +95,18 @@ def _web_ready(plan: Plan) -> bool:
 
 
 def _connected(name: str) -> Callable[[Plan], bool]:
-    """Whether a process under that application name is connected to the database."""
+    """Whether that process of ours is connected to the database.
+
+    Its metrics are shown just before: until then nobody asks the database, which starts a process for each question.
+    """
 
     def ready(plan: Plan) -> bool:
+        if not accepts(plan.ports[f"{name}_metrics"]):
+            return False
         try:
             with psycopg.connect(plan.database_url("superuser"), connect_timeout=2) as connection:
-                found = connection.execute("SELECT 1 FROM pg_stat_activity WHERE application_name = %s", [name])
-                return found.fetchone() is not None
+                query = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s"
+                return connection.execute(query, [f"atelier-{name}"]).fetchone() is not None
         except psycopg.Error:
             return False
 
@@ -142,11 +147,11 @@ PARTS: Sequence[Part] = (
         valkey.has_waiting_worker, needs=("prepare", "valkey"), port="worker_metrics", layer=1,
     ),
     Part(
-        "relay", _ours("manage.py", "relay", metrics="relay_metrics"), _connected("atelier-relay"),
+        "relay", _ours("manage.py", "relay", metrics="relay_metrics"), _connected("relay"),
         needs=("prepare", "valkey"), port="relay_metrics", layer=1,
     ),
     Part(
-        "learner", _ours("manage.py", "learner", metrics="learner_metrics"), _connected("atelier-learner"),
+        "learner", _ours("manage.py", "learner", metrics="learner_metrics"), _connected("learner"),
         needs=("prepare", "valkey"), port="learner_metrics", layer=1,
     ),
 )  # fmt: skip

@@ -31,7 +31,9 @@ class Command(BaseCommand):
         links = {}
         for person in people:
             token = signing.dumps(str(person.pk), salt=DEMO_SALT)
-            links[person.name] = settings.ATELIER_URL + reverse("demo_sign_in", args=[token])
+            links[person.name] = settings.ATELIER_URL + reverse(
+                "demo_sign_in", urlconf="backend.api.pages", args=[token]
+            )
         self.stdout.write(json.dumps(links))
 
 
