@@ -18,7 +18,7 @@ QUIET_THREADS := OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-smoke install-test status doctor test test-python test-backend test-others test-studio lint lint-style lint-types lint-imports train \
+.PHONY: help run install install-smoke install-test status doctor test test-python test-core test-backend test-others test-studio lint lint-style lint-types lint-imports train \
   lint-studio lint-django bench smoke snapshot clean
 
 help: ## Show the commands
@@ -44,26 +44,31 @@ doctor: ## Examine each part and each setting, with advice
 
 test: install-test test-studio test-python ## All tests on real parts, with coverage
 
-# ARGS="tests/collab -k room" runs some of them, without the bar on coverage. All of them run in two halves side by side,
+# ARGS="tests/collab -k room" runs some of them, without the bar on coverage. All of them run in three parts side by side,
 # each on a stack of its own, for most of them wait more than they compute.
 test-python:
 ifdef ARGS
 	$(QUIET_THREADS) $(PYTHON) -m pytest $(ARGS)
 else
 	@rm -f .coverage*
-	@$(MAKE) --no-print-directory -k -j2 --output-sync=target test-backend test-others
-	@$(PYTHON) -m coverage combine --quiet .coverage-backend .coverage-others
+	@$(MAKE) --no-print-directory -k -j3 --output-sync=target test-core test-backend test-others
+	@$(PYTHON) -m coverage combine --quiet .coverage-core .coverage-backend .coverage-others
 	@$(PYTHON) -m coverage report
 endif
 
-# Of Triton's models one process each, loaded when a test needs it: two stacks and more share the cores.
-HALF = $(QUIET_THREADS) TRITON_INSTANCES=1 TRITON_PRELOAD= COVERAGE_FILE=.coverage-$(1) $(PYTHON) -m pytest --cov --cov-report= --cov-fail-under=0 --durations=10
+# Parts that take about as long as each other. Of Triton's models one process each, loaded when a test needs it: three
+# stacks and more share the cores.
+CORE := tests/faults tests/backend/core tests/backend/operations
+PART = $(QUIET_THREADS) TRITON_INSTANCES=1 TRITON_PRELOAD= COVERAGE_FILE=.coverage-$(1) $(PYTHON) -m pytest --cov --cov-report= --cov-fail-under=0 --durations=10
+
+test-core:
+	$(call PART,core) $(CORE)
 
 test-backend:
-	$(call HALF,backend) tests/backend
+	$(call PART,backend) tests/backend $(CORE:%=--ignore=%)
 
 test-others:
-	$(call HALF,others) tests --ignore=tests/backend
+	$(call PART,others) tests --ignore=tests/backend $(CORE:%=--ignore=%)
 
 test-studio:
 	@$(NPM) run test
