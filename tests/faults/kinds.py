@@ -356,22 +356,22 @@ def _deadly_job(stack: FaultStack, draw: random.Random) -> Iterator[Fault]:
 
 def _kill_its_workers(stack: FaultStack, fault: Fault) -> None:
     job_id, killed = None, 0
-    find = "SELECT id, attempt FROM generations_job WHERE state = 'running' ORDER BY id DESC LIMIT 1"
-    follow = "SELECT state, attempt FROM generations_job WHERE id = %s"
-    end = time.monotonic() + 200  # a worker that shares two cores with two runs of tests takes long to start, thrice
+    find = "SELECT id FROM generations_job WHERE state = 'running' ORDER BY id DESC LIMIT 1"
+    follow = "SELECT state, attempt FROM generations_job WHERE id = %s FOR UPDATE"
+    end = time.monotonic() + 200  # a worker that shares two cores with three runs of tests takes long to start, thrice
     with psycopg.connect(stack.plan.database_url("superuser"), autocommit=True) as connection:
         while time.monotonic() < end:
             time.sleep(0.01)
             if job_id is None:
                 job_id, killed = (connection.execute(find).fetchone() or (None,))[0], 0
-                continue
-            state, attempt = connection.execute(follow, [job_id]).fetchone() or ("gone", 0)
-            if state in ("failed", "gone"):
+            with connection.transaction():  # the row is ours: the job can't end between our look and the kill
+                state, attempt = connection.execute(follow, [job_id]).fetchone() or ("gone", 0)
+                if state == "running" and attempt > killed:
+                    stack.kill("worker")
+                    killed = attempt
+            if job_id and state in ("failed", "gone"):
                 fault.doomed.add(str(job_id))
                 return
             if state == "succeeded":
                 job_id = None  # it was faster than we are: take another
-            elif state == "running" and attempt > killed:
-                stack.kill("worker")
-                killed = attempt
     raise AssertionError("the deadly job has no end")
