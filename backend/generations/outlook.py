@@ -25,6 +25,7 @@ from inference.registry import TASKS
 
 log = structlog.get_logger()
 BACKLOG_S, SPEED_S = 1.0, 5.0  # how old what is known may be
+_RARE = 150  # times as long as a reading took until the next: beside a long queue it must not hold up others
 _LAST = 200  # jobs that are learned from
 _BACKLOG = """
 SELECT lane, workspace_id, person_id, sum(waiting.us)::float8 / 1e6 FROM (
@@ -139,15 +140,16 @@ class Outlook:
             connections.close_all()
 
     def _renewed(self, lane: Lane, task: str) -> Speed | None:
-        now, (speed, until) = time.monotonic(), self._speeds.get((lane, task), (None, 0.0))
+        began, (speed, until) = time.monotonic(), self._speeds.get((lane, task), (None, 0.0))
         try:
             with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
-                if now >= self._backlog_until:
+                if began >= self._backlog_until:
                     self._read_backlog(cursor)
-                    self._backlog_until = now + BACKLOG_S
-                if speed is None or now >= until:
+                    self._backlog_until = began + _pause_s(BACKLOG_S, since=began)
+                if speed is None or began >= until:
+                    learning = time.monotonic()
                     speed = self._learn(cursor, lane, task)
-                    self._speeds[lane, task] = speed, now + SPEED_S
+                    self._speeds[lane, task] = speed, learning + _pause_s(SPEED_S, since=learning)
         except _AWAY as exc:
             log.warning("job.not_foreseen", error=type(exc).__name__)
         return speed
@@ -172,6 +174,10 @@ class Outlook:
         ends = [(float(row[0]), float(row[1])) for row in cursor.fetchall()]
         at_once = done_at_once(ends, least=max(1.0, settings.TRITON_IN_FLIGHT - 1))
         return learned(ended, ratio=ratio, at_once=at_once)
+
+
+def _pause_s(usual_s: float, *, since: float) -> float:
+    return max(usual_s, _RARE * (time.monotonic() - since))
 
 
 outlook = Outlook()
