@@ -1,13 +1,13 @@
 """Puts the routers together under /api/v1. Each is named here once."""
 
 from backend.api import (
+    ai_models,
     assets,
     auth,
     batches,
     budgets,
     invitations,
     jobs,
-    models,
     people,
     problems,
     projects,
@@ -29,5 +29,5 @@ api = AtelierAPI(
 )
 problems.register(api)
 _OF_PEOPLE = (people, workspaces, invitations, tokens, sessions)
-for room in (*_OF_PEOPLE, projects, assets, jobs, batches, models, budgets, suggestions):
+for room in (*_OF_PEOPLE, projects, assets, jobs, batches, ai_models, budgets, suggestions):
     api.add_router("", room.router)

@@ -28,19 +28,22 @@ _PRIOR_COUNTS = 8  # jobs
 _PRIOR_SPREAD = 0.5  # of the logarithm: a range from half to twice
 _MOST_OFF = 0.7  # of the logarithm, by which all predictions are corrected together
 _NOT_BY_CHANCE = 0.95  # of the busiest of many stretches
-_ROW = 10  # jobs that ended one after another: their compute by the time says how much is done at once
+_ROW = 10  # jobs that ended one after another: their estimates by the time say how much is done at once
 _LEAST_S = 0.02
 UNIT_S = 0.5  # a tile of a lower lane, that is not interrupted
 _COVERED = (0.05, 0.95)
 
 
 class Ended(NamedTuple):
-    """A job that succeeded: its compute and that ahead of it, as estimated; how long it ran, and took in all."""
+    """A job that succeeded: its compute and that ahead of it, as estimated; how long it ran, and took in all; and how
+    long it was said to take, 0 where nothing was said.
+    """
 
     own_s: float
     ahead_s: float
     ran_s: float
     took_s: float
+    said_s: float = 0.0
 
 
 class Expected(NamedTuple):
@@ -111,23 +114,29 @@ class Speed:
 def learned(ended: Sequence[Ended], *, ratio: float, at_once: float) -> Speed:
     """From jobs that ended.
 
-    `ratio`: what such jobs cost, of what was estimated, in whatever lane; `at_once`: seconds of compute done in one.
+    `ratio`: what such jobs cost, of what was estimated, in whatever lane; `at_once`: seconds of compute, as estimated,
+    done in one.
     """
     if not ended:
-        return Speed(_FIXED_S, _OWN * ratio, ratio / at_once)
-    own_s, ahead_s, ran_s, took_s = np.array(ended, np.float64).T
+        return Speed(_FIXED_S, _OWN * ratio, 1.0 / at_once)
+    own_s, ahead_s, ran_s, took_s, said_s = np.array(ended, np.float64).T
     took_s = np.maximum(took_s, _LEAST_S)
     # Low quantiles: a job that shared the model with others ran longer, and that is counted as ahead of it.
     own = float(np.quantile(ran_s / np.maximum(own_s, 1e-3), 0.25))
     fixed_s = float(np.quantile(np.maximum(took_s - ran_s, 0.0), 0.2))
     known = len(ended) / (len(ended) + _PRIOR_COUNTS)
     found = Speed(
-        known * min(fixed_s, 1.0) + (1 - known) * _FIXED_S, known * own + (1 - known) * _OWN * ratio, ratio / at_once
+        known * min(fixed_s, 1.0) + (1 - known) * _FIXED_S, known * own + (1 - known) * _OWN * ratio, 1.0 / at_once
     )
     predicted = np.maximum(found.fixed_s + found.own * own_s + found.ahead * ahead_s, _LEAST_S)
     off = np.concatenate([np.log(took_s / predicted), np.linspace(-_PRIOR_SPREAD, _PRIOR_SPREAD, _PRIOR_COUNTS)])
     low, middle, high = np.quantile(off, [_COVERED[0], 0.5, _COVERED[1]])
     by = float(np.exp(np.clip(middle, -_MOST_OFF, _MOST_OFF)))
+    # What was said then was said with what was known then: as far off as that was the next may be, too.
+    was_off = np.log(took_s / np.maximum(said_s, _LEAST_S))[said_s > 0]
+    if len(was_off) > _PRIOR_COUNTS:
+        was_low, was_middle, was_high = np.quantile(was_off, [_COVERED[0], 0.5, _COVERED[1]])
+        low, high = min(low, middle + was_low - was_middle), max(high, middle + was_high - was_middle)
     return Speed(
         found.fixed_s * by,
         found.own * by,
@@ -138,7 +147,9 @@ def learned(ended: Sequence[Ended], *, ratio: float, at_once: float) -> Speed:
 
 
 def done_at_once(ends: Sequence[tuple[float, float]], *, least: float) -> float:
-    """Seconds of compute that are done in one, in the busiest stretch of jobs given as (when it ended, its compute)."""
+    """Seconds of compute, as estimated, that are done in one: in the busiest stretch of jobs, (when it ended, its
+    estimate). As estimated, for side by side tiles take longer than alone, and what that comes to is seen so.
+    """
     ordered = np.array(sorted(ends), np.float64).reshape(-1, 2)
     if len(ordered) <= _ROW:
         return least

@@ -26,7 +26,8 @@ from inference.registry import TASKS
 log = structlog.get_logger()
 BACKLOG_S, SPEED_S = 1.0, 5.0  # how old what is known may be
 _RARE = 150  # times as long as a reading took until the next: beside a long queue it must not hold up others
-_LAST = 200  # jobs that are learned from
+_LAST = 80  # jobs that are learned from: enough for a range, and few enough to notice that the load has changed
+_SIDE_BY_SIDE = 0.75  # how fast tiles are that share cores and memory, of one alone: until it is known
 _BACKLOG = """
 SELECT lane, workspace_id, person_id, sum(waiting.us)::float8 / 1e6 FROM (
     SELECT lane, workspace_id, person_id, queued_us FROM generations_flowclock
@@ -39,7 +40,8 @@ SELECT lane, workspace_id, person_id, sum(waiting.us)::float8 / 1e6 FROM (
 """
 _ENDED = """
 SELECT estimate_us / 1e6, ahead_us / 1e6, extract(epoch FROM finished_at - started_at)::float8,
-    extract(epoch FROM finished_at - created_at)::float8 FROM generations_job
+    extract(epoch FROM finished_at - created_at)::float8, coalesce((expected ->> 'ends')::float8, 0.0)
+FROM generations_job
 WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = %s AND task = %s ORDER BY finished_at DESC LIMIT %s
 """
 # What the person's jobs before it take, and how long it has waited.
@@ -64,9 +66,9 @@ FROM unnest(%s::text[]) AS side (lane) CROSS JOIN LATERAL (
 ) last
 """
 _ENDS = """
-SELECT extract(epoch FROM last.finished_at)::float8, last.compute_us / 1e6
+SELECT extract(epoch FROM last.finished_at)::float8, last.estimate_us / 1e6
 FROM unnest(%s::text[]) AS side (lane) CROSS JOIN unnest(%s::text[]) AS kind (task) CROSS JOIN LATERAL (
-    SELECT finished_at, compute_us FROM generations_job
+    SELECT finished_at, estimate_us FROM generations_job
     WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = side.lane AND task = kind.task
     ORDER BY finished_at DESC LIMIT %s
 ) last
@@ -172,7 +174,7 @@ class Outlook:
         ratio = float(cursor.fetchone()[0])
         cursor.execute(_ENDS, [lanes, list(TASKS), _LAST])
         ends = [(float(row[0]), float(row[1])) for row in cursor.fetchall()]
-        at_once = done_at_once(ends, least=max(1.0, settings.TRITON_IN_FLIGHT - 1))
+        at_once = done_at_once(ends, least=_SIDE_BY_SIDE * max(1.0, settings.TRITON_IN_FLIGHT - 1) / ratio)
         return learned(ended, ratio=ratio, at_once=at_once)
 
 

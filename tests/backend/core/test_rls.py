@@ -21,6 +21,8 @@ WITHOUT_TENANT = {
     "account_emailaddress",
     "account_emailconfirmation",
     "django_migrations",
+    "generations_rollout",  # of the whole studio, and the role `app` may not even read them
+    "generations_pause",
 }
 
 

@@ -1,4 +1,7 @@
-"""The registry of models: what there is, under which terms, how good and how dear it is, and what jobs are run by."""
+"""The registry of models: what there is, under which terms, how good and how dear it is, and what jobs are run by.
+
+Not named `models`: that is where Django looks for tables as it starts.
+"""
 
 from typing import Annotated, Any
 
