@@ -7,9 +7,11 @@ from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema
 
 from backend.api.auth import Request
+from backend.api.contract import raises
 from backend.api.lists import ByTime, CreatedQuery, Word, shown
 from backend.api.schemas import Body, ChargeId, JobId, PageOf, PersonId, ProjectId, WorkspaceId
 from backend.core import ids, times
+from backend.core.errors import Conflict
 from backend.generations import budgets
 from backend.generations.budgets import Account
 from backend.generations.models import Charge
@@ -18,7 +20,9 @@ from backend.workspaces.rights import Act
 
 router = Router(tags=["budgets"])
 
-Seconds = Annotated[float | None, Field(ge=0, le=1e9, description="Of compute in a calendar month; null for no limit.")]
+Seconds = Annotated[
+    float | None, Field(strict=True, ge=0, le=1e9, description="Of compute in a calendar month; null for no limit.")
+]
 
 
 class LimitsIn(Body):
@@ -67,6 +71,7 @@ def get_budget(request: Request, workspace_id: WorkspaceId) -> dict[str, Any]:
 
 
 @router.put("/workspaces/{workspace_id}/budget", response={200: AccountOut}, operation_id="set_budget")
+@raises(Conflict)
 def set_budget(request: Request, workspace_id: WorkspaceId, payload: LimitsIn) -> dict[str, Any]:
     """Limit what the workspace as a whole may use in a month."""
     return _set(request, workspace_id, None, payload)
@@ -77,6 +82,7 @@ def set_budget(request: Request, workspace_id: WorkspaceId, payload: LimitsIn) -
     response={200: AccountOut},
     operation_id="set_member_budget",
 )
+@raises(Conflict)
 def set_member_budget(
     request: Request, workspace_id: WorkspaceId, person_id: PersonId, payload: LimitsIn
 ) -> dict[str, Any]:

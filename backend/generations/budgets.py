@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from backend.core import events, ids
-from backend.core.errors import InvalidInput
+from backend.core.errors import Conflict
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
 from backend.generations.errors import BudgetSpent
 from backend.generations.models import Budget, Charge
@@ -116,10 +116,10 @@ def set_limits(
 ) -> Account:
     """Replace the limits of the workspace, or of a person in it. Needs the right MANAGE, shown by the caller.
 
-    Raises: InvalidInput, where the warning would come after the end.
+    Raises: Conflict, where the warning would come after the end.
     """
     if soft_us is not None and hard_us is not None and soft_us > hard_us:
-        raise InvalidInput("soft_s: it warns, so it can't be more than hard_s.", field="soft_s")
+        raise Conflict("soft_s: it warns, so it can't be more than hard_s.", field="soft_s")
     limits = {"soft_us": soft_us, "hard_us": hard_us, "noticed": None}
     there = Budget.objects.filter(workspace=workspace)
     mine = there.filter(person_id=person_id) if person_id else there.filter(person=None)

@@ -54,7 +54,7 @@ def test_what_does_not_fit_is_not_queued(studio: Studio, api: Api) -> None:
     charged(studio, held_job(studio, asset_id), 5.0)
     held_job(studio, asset_id, estimate_us=3_000_000)
     need_s = submit(client, studio, asset_id, start_by="2020-01-01T00:00:00Z").json()["estimate_s"]
-    assert limit(client, studio, hard_s=8.0 + need_s).status_code == 200
+    assert limit(client, studio, hard_s=7.999 + need_s).status_code == 200
     refused = submit(client, studio, asset_id)
     problem = refused.json()
     assert (refused.status_code, problem["code"]) == (402, "budget_spent")

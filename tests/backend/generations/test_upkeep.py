@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import StringIO
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.test import Client
 from backend.core import ids
 from backend.generations import upkeep
 from backend.generations.claiming import claim_next
+from backend.generations.errors import StepNotPossible
 from tests.backend.api.test_jobs import ended, picture, reached, submit
 from tests.backend.generations.test_running import fresh, held_job, take
 from tests.conftest import Stack, Studio
@@ -21,6 +23,11 @@ Api = Callable[[Any], Client]
 
 @pytest.fixture
 def resumed(stack: Stack) -> Iterator[None]:
+    """Jobs begin again afterwards; what other tests left running has ended."""
+    for one in upkeep.work(limit=10_000):
+        if one.state == "running":
+            with suppress(StepNotPossible):
+                upkeep.kill(one.job_id)
     yield
     upkeep.resume()
 
