@@ -47,6 +47,9 @@ INSERT INTO generations_job (id, workspace_id, project_id, person_id, task, task
         state, attempt, losses, staged, progress_done, progress_total, estimate_us, finished_at)
     SELECT uuidv7(), id, project, person, 'enhance', '1', '{}', '', 'cancelled', 0, 0, '[]', 0, 0, 1, now()
     FROM tenant;
+INSERT INTO generations_charge (id, workspace_id, project_id, person_id, job_id, task, model, compute_us)
+    SELECT uuidv7(), workspace_id, project_id, person_id, id, task, 'm', 1 FROM generations_job
+    WHERE workspace_id IN (SELECT id FROM tenant);
 INSERT INTO assets_lineage (asset_id, workspace_id, job_id, task, task_version, model, model_version, model_digest,
         dtype, parameters, compute_us)
     SELECT id, workspace_id, uuidv7(), 'enhance', '1', 'm', '1', '', '', '{}', 1 FROM assets_asset
@@ -54,7 +57,7 @@ INSERT INTO assets_lineage (asset_id, workspace_id, job_id, task, task_version, 
 INSERT INTO recommendations_part (workspace_id, kind, subject, data) SELECT id, 'shared', id, '{}' FROM tenant;
 """
 TABLES = "workspaces_person, workspaces_workspace, workspaces_member, projects_project, projects_document, \
-assets_asset, assets_lineage, generations_job, recommendations_part"
+assets_asset, assets_lineage, generations_job, generations_charge, recommendations_part"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +70,9 @@ def many_tenants(stack: Any) -> Iterator[None]:
         yield
         with superuser.transaction():
             superuser.execute("SET LOCAL session_replication_role = replica")  # each row is named, so none is left
-            for table in ("recommendations_part", "assets_lineage", "generations_job", "assets_asset"):
+            for table in ("recommendations_part", "assets_lineage", "generations_charge"):
+                superuser.execute(f"DELETE FROM {table} WHERE workspace_id IN (SELECT id FROM tenant)")  # noqa: S608 - ours
+            for table in ("generations_job", "assets_asset"):
                 superuser.execute(f"DELETE FROM {table} WHERE workspace_id IN (SELECT id FROM tenant)")  # noqa: S608 - ours
             for table in ("projects_document", "projects_project", "workspaces_member"):
                 superuser.execute(f"DELETE FROM {table} WHERE workspace_id IN (SELECT id FROM tenant)")  # noqa: S608 - ours

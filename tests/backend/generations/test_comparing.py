@@ -17,7 +17,7 @@ from backend.generations import running
 from backend.generations.models import Charge, Job
 from tests.backend.api.test_jobs import ended, picture, submit
 from tests.backend.assets.test_pictures import photo
-from tests.backend.generations.test_running import fresh, take
+from tests.backend.generations.test_running import fresh, held_job, take
 from tests.conftest import Studio
 
 Api = Callable[[Any], Client]
@@ -68,8 +68,8 @@ def test_what_made_nothing_can_not_be_repeated(studio: Studio, api: Api) -> None
     client = api(studio.ada)
     asset_id = picture(client, studio)
     first = ended(client, submit(client, studio, asset_id).json()["id"])
-    cancelled = submit(client, studio, asset_id).json()
-    client.post(f"/api/v1/jobs/{cancelled['id']}/cancel")
+    cancelled = {"id": ids.show("job", held_job(studio, asset_id).id)}
+    assert client.post(f"/api/v1/jobs/{cancelled['id']}/cancel").json()["state"] == "cancelled"
     with tenancy.acting(workspace_id=studio.workspace.id):
         Job.objects.filter(pk=ids.parse("job", first["id"])).update(input_asset=None)
     for job in (cancelled, first):
