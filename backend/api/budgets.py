@@ -98,7 +98,7 @@ def list_charges(request: Request, workspace_id: WorkspaceId, query: Query[Charg
 
 
 def _set(request: Request, workspace_id: WorkspaceId, person_id: PersonId | None, payload: LimitsIn) -> dict[str, Any]:
-    workspace = queries.access_workspace(request.person_id, workspace_id, Act.MANAGE)
+    workspace = queries.access_workspace(request.person_id, workspace_id, Act.MANAGE, lock=True)
     if person_id is not None:
         queries.access_member(workspace, person_id)
     account = budgets.set_limits(

@@ -182,7 +182,7 @@ def submit_job(
 
 
 @router.post("/jobs/{job_id}/run-again", response={202: JobOut}, operation_id="run_job_again")
-@raises(NotRepeatable, BudgetSpent)
+@raises(NotRepeatable, BudgetSpent, UnknownTask, InvalidParameters, PictureTooLarge)
 def run_job_again(request: Request, response: HttpResponse, job_id: JobId) -> Status[dict[str, Any]]:
     """Do what a job did once more, by the same version of the model, and compare both results: `comparison`."""
     job = services.run_again(job_id, by=request.person_id)

@@ -19,7 +19,8 @@ from backend.core import storage, tenancy
 RENDITIONS = ("web", "thumbnail")
 
 
-_store = ThreadPoolExecutor(max_workers=8, thread_name_prefix="s3")
+_puts = ThreadPoolExecutor(max_workers=8, thread_name_prefix="s3-put")
+_looks = ThreadPoolExecutor(max_workers=8, thread_name_prefix="s3-look")  # a transaction waits: not behind large puts
 
 
 class ContentVanished(Exception):
@@ -29,14 +30,14 @@ class ContentVanished(Exception):
 def write(workspace_id: uuid.UUID, sha256: str, whole: Rendition, renditions: Mapping[str, Rendition]) -> None:
     """Write a picture and its renditions side by side. Repeating it writes the same. Raises StorageUnavailable."""
     key = storage.content_key(workspace_id, sha256)
-    written = _store.submit(storage.put, key, whole.data, media_type=whole.media_type)
+    written = _puts.submit(storage.put, key, whole.data, media_type=whole.media_type)
     write_renditions(workspace_id, sha256, renditions)
     written.result()
 
 
 def write_renditions(workspace_id: uuid.UUID, sha256: str, renditions: Mapping[str, Rendition]) -> None:
     writes = [
-        _store.submit(
+        _puts.submit(
             storage.put, storage.rendition_key(workspace_id, sha256, name), made.data, media_type=made.media_type
         )
         for name, made in renditions.items()
@@ -65,7 +66,7 @@ def held(workspace_id: uuid.UUID, sha256: str) -> Iterator[None]:
     Raises: ContentVanished, when they are gone already.
     """
     _lock(workspace_id, sha256)
-    there = _store.submit(storage.exists, storage.content_key(workspace_id, sha256))
+    there = _looks.submit(storage.exists, storage.content_key(workspace_id, sha256))
     yield
     if not there.result():
         raise ContentVanished(sha256)

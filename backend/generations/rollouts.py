@@ -64,7 +64,9 @@ def versions_of(name: str) -> Versions:
     with _lock:
         if time.monotonic() >= _until:
             try:
-                _known.update(_read())
+                said = _read()
+                _known.clear()  # also of what is said no longer
+                _known.update(said)
             except _AWAY as exc:  # what was known holds on
                 log.warning("rollouts.database_away", error=type(exc).__name__)
             _until = time.monotonic() + KNOWN_S

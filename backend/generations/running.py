@@ -177,7 +177,7 @@ def _inferred(job: Job, lease: Lease, pixels: npt.NDArray[np.uint8]) -> Inferred
         try:
             return by(version, turn)
         except InferenceFailed as exc:
-            if version == versions.stable:
+            if version == versions.stable or job.model_version is not None:  # that one and no other was asked for
                 raise
             metrics.TRIALS_FAILED.labels(version.served).inc()
             log.warning("job.trial_failed", job_id=ids.show("job", job.id), model=version.served, error=exc.detail)

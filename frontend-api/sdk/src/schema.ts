@@ -3047,6 +3047,34 @@ export interface components {
                 } & components["schemas"]["Problem"];
             };
         };
+        /** @description `picture_too_large`: The picture has too many pixels for this task. */
+        "413.picture_too_large": {
+            headers: {
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /** @enum {unknown} */
+                    code?: "picture_too_large";
+                } & components["schemas"]["Problem"];
+            };
+        };
+        /** @description `idempotency_key_reused`: This Idempotency-Key was used for another request; `invalid_input`: Something in the input is not right; `invalid_parameters`: The parameters do not fit the task; `unknown_task`: There is no such task. */
+        "422.idempotency_key_reused.invalid_input.invalid_parameters.unknown_task": {
+            headers: {
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /** @enum {unknown} */
+                    code?: "idempotency_key_reused" | "invalid_input" | "invalid_parameters" | "unknown_task";
+                } & components["schemas"]["Problem"];
+            };
+        };
         /** @description `forbidden`: Your role does not allow this; `not_your_job`: This job is somebody else's. */
         "403.forbidden.not_your_job": {
             headers: {
@@ -5137,7 +5165,8 @@ export interface operations {
             403: components["responses"]["403.forbidden"];
             404: components["responses"]["404.not_found"];
             409: components["responses"]["409.conflict.not_repeatable.request_in_progress"];
-            422: components["responses"]["422.idempotency_key_reused.invalid_input"];
+            413: components["responses"]["413.picture_too_large"];
+            422: components["responses"]["422.idempotency_key_reused.invalid_input.invalid_parameters.unknown_task"];
             429: components["responses"]["429.rate_limited"];
             431: components["responses"]["431.headers_too_large"];
             503: components["responses"]["503.part_unavailable"];

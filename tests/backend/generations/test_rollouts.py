@@ -13,12 +13,13 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.generations import rollouts
+from backend.generations import rollouts, running
 from backend.generations.models import Rollout
 from backend.generations.rollouts import Versions
 from inference import client as triton
 from inference.models import SPAN_X2, SPAN_X2_WIDE
 from tests.backend.api.test_jobs import ended, picture, submit
+from tests.backend.generations.test_running import fresh, held_job, take
 from tests.conftest import Stack, Studio
 
 Api = Callable[[Any], Client]
@@ -116,8 +117,12 @@ def test_where_a_trial_fails_the_stable_version_does_the_job(
         Rollout.objects.using("system").create(model=NAME, version=1, canary=2, canary_percent=100)
         time.sleep(rollouts.KNOWN_S)
         client = api(studio.ada)
-        job = ended(client, submit(client, studio, picture(client, studio)).json()["id"])
+        asset_id = picture(client, studio)
+        job = ended(client, submit(client, studio, asset_id).json()["id"])
         assert version_of(client, job) == "1"
+        pinned = held_job(studio, asset_id, model_version=2)  # as one that is run again to compare
+        running.run(take(pinned))
+        assert (fresh(pinned).error or {})["code"] == "inference_failed"
     finally:
         weights.write_bytes(kept)
 
