@@ -6,7 +6,7 @@ database's.
 
 import threading
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -53,6 +53,7 @@ class Claim:
     estimate_us: int
     traceparent: str
     task: str
+    weights: Mapping[Flow, float] = field(default_factory=dict, compare=False)  # 1.0 where not given
 
     @property
     def flows(self) -> tuple[Flow, Flow]:
@@ -89,7 +90,7 @@ def claim_next(held: Collection[Flow] = ()) -> Claim | None:
             found = flows.find(lanes, full=full, width=width)
             passed_over = flows.rest(found.idle)
             for job in order(found.jobs, found.shares):
-                if taken := _take(job):  # not somebody who cancels it at this moment
+                if taken := _take(job, found.shares.weights):  # not somebody who cancels it at this moment
                     flows.serve(job, found.shares)
                     return taken
             if not passed_over:
@@ -97,7 +98,7 @@ def claim_next(held: Collection[Flow] = ()) -> Claim | None:
             width *= 4
 
 
-def _take(job: Waiting) -> Claim | None:
+def _take(job: Waiting, weights: Mapping[Flow, float]) -> Claim | None:
     with flows.claiming_cursor() as cursor:
         cursor.execute(_TAKE, [after(State.QUEUED, Step.CLAIM), settings.JOB_LEASE_S, job.job_id, State.QUEUED])
         taken = cursor.fetchone()
@@ -106,7 +107,8 @@ def _take(job: Waiting) -> Claim | None:
     attempt, traceparent, task, waited_s = taken
     if attempt == 1:
         metrics.JOB_WAIT.labels(task, job.lane).observe(waited_s)
-    return Claim(job.job_id, job.lane, job.workspace_id, job.person_id, attempt, job.cost_us, traceparent, task)
+    mine = {flow: weights[flow] for flow in job.flows}
+    return Claim(job.job_id, job.lane, job.workspace_id, job.person_id, attempt, job.cost_us, traceparent, task, mine)
 
 
 def settle(claim: Claim, used_us: int) -> None:

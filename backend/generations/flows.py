@@ -22,7 +22,7 @@ SELECT lane, workspace_id, person_id, min(ready_at), sum(cost_us)::bigint, sum(q
 GROUP BY 1, 2, 3
 """
 _LINEAGE = """
-SELECT lane, workspace_id, person_id, clock_us, floor_us, ready_at FROM generations_flowclock
+SELECT lane, workspace_id, person_id, clock_us, floor_us, ready_at, weight FROM generations_flowclock
 WHERE (lane = ANY(%(lanes)s) AND workspace_id IS NULL AND person_id IS NULL)
     OR (lane = ANY(%(lanes)s) AND workspace_id = ANY(%(workspaces)s) AND person_id IS NULL)
     OR (lane = ANY(%(lanes)s) AND workspace_id = ANY(%(workspaces)s) AND person_id = ANY(%(people)s))
@@ -38,16 +38,16 @@ ON CONFLICT (lane, workspace_id, person_id) DO UPDATE SET clock_us = excluded.cl
 # A job on its last chance waits for another such to end: of jobs that lost their worker together one may have ended it,
 # and the others must not be given up for that.
 _CANDIDATES = """
-SELECT side.lane, home.workspace_id, home.clock_us, home.floor_us, own.person_id, own.clock_us,
+SELECT side.lane, home.workspace_id, home.clock_us, home.floor_us, home.weight, own.person_id, own.clock_us, own.weight,
     head.id, head.estimate_us
 FROM unnest(%(lanes)s::text[]) AS side (lane)
 CROSS JOIN LATERAL (
-    SELECT workspace_id, clock_us, floor_us FROM generations_flowclock
+    SELECT workspace_id, clock_us, floor_us, weight FROM generations_flowclock
     WHERE lane = side.lane AND workspace_id IS NOT NULL AND person_id IS NULL AND ready_at <= statement_timestamp()
     ORDER BY clock_us, ready_at LIMIT %(width)s
 ) home
 LEFT JOIN LATERAL (
-    SELECT person_id, clock_us FROM generations_flowclock AS flow
+    SELECT person_id, clock_us, weight FROM generations_flowclock AS flow
     WHERE lane = side.lane AND workspace_id = home.workspace_id AND person_id IS NOT NULL
         AND ready_at <= statement_timestamp() AND NOT EXISTS (
             SELECT FROM unnest(%(full_lanes)s::text[], %(full_workspaces)s::uuid[], %(full_people)s::uuid[])
@@ -83,6 +83,16 @@ FROM unnest(%s::text[], %s::uuid[]) AS given (lane, workspace_id) CROSS JOIN LAT
 ) soonest
 WHERE flow.lane = given.lane AND flow.workspace_id = given.workspace_id AND flow.person_id IS NULL
     AND flow.ready_at IS DISTINCT FROM soonest.at
+"""
+
+_WEIGH = """
+INSERT INTO generations_flowclock (lane, workspace_id, clock_us, floor_us, queued_us, weight)
+SELECT lane, %s, 0, 0, 0, %s FROM unnest(%s::text[]) AS side (lane)
+ON CONFLICT (lane, workspace_id, person_id) DO UPDATE SET weight = excluded.weight
+"""
+_WEIGHTS = """
+SELECT DISTINCT workspace_id, weight FROM generations_flowclock
+WHERE workspace_id IS NOT NULL AND person_id IS NULL AND weight <> 1.0
 """
 
 
@@ -124,8 +134,11 @@ def fold() -> None:
         lanes, workspaces, people = _columns(changes)
         cursor.execute(_LINEAGE, {"lanes": lanes, "workspaces": workspaces, "people": people})
         rows = {Flow(Lane(row[0]), *row[1:3]): row[3:] for row in cursor.fetchall()}
-    shares = Shares({flow: Share(clock_us, floor_us) for flow, (clock_us, floor_us, _) in rows.items()})
-    waiting = {flow for flow, (_, _, ready_at) in rows.items() if ready_at}
+    shares = Shares(
+        {flow: Share(clock_us, floor_us) for flow, (clock_us, floor_us, *_) in rows.items()},
+        {flow: weight for flow, (*_, weight) in rows.items()},
+    )
+    waiting = {flow for flow, (_, _, ready_at, _) in rows.items() if ready_at}
     ready: dict[Flow, datetime | None] = {}
     for person, (ready_at, cost_us, _) in changes.items():
         flows = (person.parent, person)
@@ -154,17 +167,17 @@ def find(lanes: Collection[Lane], *, full: Collection[Flow], width: int) -> Foun
         )
         rows = cursor.fetchall()
     found = Found([], Shares(), [])
-    of: dict[Flow, Share] = {}
-    for name, workspace_id, home_us, floor_us, person_id, own_us, job_id, estimate_us in rows:
+    of, weights = dict[Flow, Share](), dict[Flow, float]()
+    for name, workspace_id, home_us, floor_us, home_weight, person_id, own_us, own_weight, job_id, estimate_us in rows:
         lane = Lane(name)
         workspace, flow = Flow(lane, workspace_id), Flow(lane, workspace_id, person_id)
-        of[workspace] = Share(home_us, floor_us)
+        of[workspace], weights[workspace] = Share(home_us, floor_us), home_weight
         if job_id is None:
             found.idle.append(flow)
         else:
-            of[flow] = Share(own_us)
+            of[flow], weights[flow] = Share(own_us), own_weight
             found.jobs.append(Waiting(job_id, lane, workspace_id, person_id, estimate_us))
-    return found._replace(shares=Shares(of))
+    return found._replace(shares=Shares(of, weights))
 
 
 def serve(job: Waiting, shares: Shares) -> None:
@@ -193,6 +206,20 @@ def add_cost(flow: Flow, cost_us: int) -> None:
             "INSERT INTO generations_flowchange (lane, workspace_id, person_id, cost_us) VALUES (%s, %s, %s, %s)",
             [*flow, cost_us],
         )
+
+
+def weigh(workspace_id: uuid.UUID, weight: float) -> None:
+    """Of a workspace among all, in both lanes, from now on: what happened until now still goes by the old weight."""
+    fold()
+    with claiming_cursor() as cursor:
+        cursor.execute(_WEIGH, [workspace_id, weight, [lane.value for lane in Lane]])
+
+
+def weights() -> dict[uuid.UUID, float]:
+    """Of the workspaces that weigh another than 1."""
+    with claiming_cursor() as cursor:
+        cursor.execute(_WEIGHTS)
+        return dict(cursor.fetchall())
 
 
 def _keep(shares: Shares, ready: Mapping[Flow, datetime | None], *, queued_us: Mapping[Flow, int]) -> None:

@@ -175,7 +175,8 @@ class Pause(models.Model):
 class FlowClock(models.Model):
     """A flow of `scheduler`: a person in a workspace, a workspace, or a lane (null what it is not). The claim's alone.
 
-    `ready_at`: the flow may have a job that may start from then on; null where none waits.
+    `ready_at`: the flow may have a job that may start from then on; null where none waits. `weight`: of its share among
+    its like, as operators said.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -185,6 +186,7 @@ class FlowClock(models.Model):
     clock_us = models.BigIntegerField(default=0)
     floor_us = models.BigIntegerField(default=0)
     queued_us = models.BigIntegerField(default=0)  # of compute, that a person's jobs wait for
+    weight = models.FloatField(default=1.0, db_default=1.0)
     ready_at = models.DateTimeField(null=True)
 
     class Meta:

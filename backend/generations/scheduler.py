@@ -119,7 +119,8 @@ class Shares:
 
     def without(self, flows: Iterable[Flow]) -> "Shares":
         gone = set(flows)
-        return replace(self, of={flow: share for flow, share in self.of.items() if flow not in gone})
+        of = {flow: share for flow, share in self.of.items() if flow not in gone}
+        return Shares(of, {flow: weight for flow, weight in self.weights.items() if flow not in gone})
 
     def _share(self, flow: Flow) -> Share:
         return self.of.get(flow, Share())

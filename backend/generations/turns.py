@@ -6,9 +6,9 @@ Clocks here last as long as somebody's job runs; what lasts longer is the claim'
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Protocol
 
@@ -24,6 +24,8 @@ class Job(Protocol):
     def flows(self) -> tuple[Flow, Flow]: ...
     @property
     def estimate_us(self) -> int: ...
+    @property
+    def weights(self) -> Mapping[Flow, float]: ...
 
 
 class Turns:
@@ -37,7 +39,9 @@ class Turns:
     def of(self, job: Job) -> Iterator["JobTurn"]:
         """The job's turn, while it runs."""
         with self._lock:
-            self._shares = self._shares.joined(flow for flow in job.flows if flow not in self._busy)
+            weights = {**self._shares.weights, **job.weights}  # as they are by now
+            joined = self._shares.joined(flow for flow in job.flows if flow not in self._busy)
+            self._shares = replace(joined, weights=weights)
             self._busy.update(job.flows)
         try:
             yield JobTurn(self, job, next(self._numbers))

@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db import connections
 
 from backend.core import tenancy
-from backend.core.errors import NotFound
+from backend.core.errors import InvalidInput, NotFound
 from backend.generations import flows, services
 from backend.generations.models import Job, Pause
 from backend.generations.states import State
@@ -59,6 +59,20 @@ def kill(job_id: uuid.UUID) -> None:
     workspace_id, person_id = row
     with tenancy.acting(workspace_id=workspace_id):
         services.cancel_locked(Job.objects.select_for_update().get(pk=job_id), by=person_id)
+
+
+def weigh(workspace_id: uuid.UUID, weight: float) -> None:
+    """From the next claim on: of the compute that all who wait share it gets so many parts. Raises: InvalidInput."""
+    if not 0.01 <= weight <= 100.0:
+        raise InvalidInput("A weight is between 0.01 and 100; a workspace weighs 1 where nothing is said.")
+    with tenancy.acting(using="system"):
+        flows.lock()
+        flows.weigh(workspace_id, weight)
+
+
+def weights() -> dict[uuid.UUID, float]:
+    with tenancy.acting(using="system"):
+        return flows.weights()
 
 
 def pause() -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -165,6 +166,15 @@ class Queues:
                 [*ended.flows[1], ended.cost_us // 2],
             )
 
+    def weigh(self, flow: Flow) -> None:
+        """Its workspace gets twice as much as before; after eight times as much as at first again."""
+        home = flow.parent
+        weight = (self.shares.weights.get(home, 1.0) * 2) % 15
+        assert flow.workspace_id is not None
+        flows.weigh(flow.workspace_id, weight)
+        both = {Flow(lane, flow.workspace_id): weight for lane in Lane}
+        self.shares = replace(self.shares, weights={**self.shares.weights, **both})
+
     def claim(self, _: Flow | None = None) -> None:
         heads = [jobs[0] for jobs in self.waiting.values() if jobs]
         claim = claiming.claim_next()
@@ -190,7 +200,9 @@ def _queued_us(cursor: Any) -> dict[Flow, int]:
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from([Queues.submit, Queues.submit, Queues.claim, Queues.settle]), st.integers(0, 11)),
+    st.tuples(
+        st.sampled_from([Queues.submit, Queues.submit, Queues.claim, Queues.settle, Queues.weigh]), st.integers(0, 11)
+    ),
     max_size=60,
 )
 

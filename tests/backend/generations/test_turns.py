@@ -22,6 +22,11 @@ class Running:
     workspace: int = 0
     lane: Lane = Lane.INTERACTIVE
     estimate_us: int = 100 * S
+    weight: float = 1.0  # of the workspace
+
+    @property
+    def weights(self) -> dict[Flow, float]:
+        return {self.flows[0]: self.weight}
 
     @property
     def flows(self) -> tuple[Flow, Flow]:
@@ -71,6 +76,16 @@ def test_workspaces_share_before_people_do() -> None:
     got = served(Turns(), [alone, *crowd], 100)
     assert got[alone] == 50
     assert {got[one] for one in crowd} == {10}
+
+
+def test_a_workspace_that_weighs_more_gets_more_tiles() -> None:
+    """Also from the moment on at which a job of it comes that was claimed with another weight."""
+    turns, heavy, light = Turns(), Running(0, workspace=1, weight=3.0), Running(1, workspace=2)
+    got = served(turns, [heavy, light], 80)
+    assert (got[heavy], got[light]) == (60, 20)
+    alike = Running(2, workspace=1)
+    got = served(turns, [heavy, light, alike], 80)
+    assert abs(got[light] - 40) <= 1
 
 
 def test_jobs_of_one_person_go_one_after_another() -> None:

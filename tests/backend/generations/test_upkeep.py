@@ -92,3 +92,14 @@ def test_drain_says_what_still_runs(studio: Studio, api: Api, resumed: None) -> 
         jobs("drain", "--timeout", 0.5)
     assert upkeep.paused_since() is not None
     upkeep.kill(job.id)
+
+
+def test_a_workspace_weighs_what_operators_say(studio: Studio, other_studio: Studio) -> None:
+    """Until they say it weighs 1 again; what no weight is, is refused."""
+    said = jobs("weigh", studio.workspace_id, 2.5)
+    assert f"{studio.workspace_id} 2.5\n" in said
+    assert other_studio.workspace_id not in said
+    for wrong in (0, -1, 1000, "nan"):
+        with pytest.raises(CommandError, match="between"):
+            jobs("weigh", studio.workspace_id, wrong)
+    assert studio.workspace_id not in jobs("weigh", studio.workspace_id, 1)

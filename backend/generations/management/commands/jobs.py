@@ -22,6 +22,9 @@ class Command(BaseCommand):
         acts.add_parser("kill", help="end jobs, whosever they are").add_argument("jobs", nargs="+", metavar="job_…")
         drain = acts.add_parser("drain", help="let no job begin, and wait until those that run have ended")
         drain.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS")
+        weigh = acts.add_parser("weigh", help="how many parts of the compute a workspace gets: 1 where nothing is said")
+        weigh.add_argument("workspace", metavar="wsp_…")
+        weigh.add_argument("weight", type=float)
         acts.add_parser("resume", help="let jobs begin again")
 
     def handle(self, *args: Any, act: str, **options: Any) -> None:
@@ -60,6 +63,11 @@ class Command(BaseCommand):
                 shown = left
         except TimeoutError as exc:
             raise CommandError(f"{shown} jobs still run. No other begins; wait again, kill them, or resume.") from exc
+
+    def _weigh(self, *, workspace: str, weight: float, **_: Any) -> None:
+        upkeep.weigh(ids.parse("wsp", workspace), weight)
+        for workspace_id, parts in upkeep.weights().items():
+            self.stdout.write(f"{ids.show('wsp', workspace_id)} {parts:g}")
 
     def _resume(self, **_: Any) -> None:
         upkeep.resume()
