@@ -11,6 +11,7 @@ from backend.api import (
     people,
     problems,
     projects,
+    recipes,
     sessions,
     suggestions,
     tokens,
@@ -29,5 +30,5 @@ api = AtelierAPI(
 )
 problems.register(api)
 _OF_PEOPLE = (people, workspaces, invitations, tokens, sessions)
-for room in (*_OF_PEOPLE, projects, assets, jobs, batches, ai_models, budgets, suggestions):
+for room in (*_OF_PEOPLE, projects, assets, jobs, batches, recipes, ai_models, budgets, suggestions):
     api.add_router("", room.router)

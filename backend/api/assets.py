@@ -91,13 +91,23 @@ class RenditionsOut(Schema):
     thumbnail: RenditionOut
 
 
+class LineageStepOut(Schema):
+    task: str
+    parameters: dict[str, Any]
+    model: str
+    model_version: str
+    compute_s: float
+    kept: Annotated[bool, Field(description="Its picture was there from another run, and cost nothing this time.")]
+
+
 class LineageOut(Schema):
     parent_id: AssetId | None
     task: str
-    model: str
+    model: Annotated[str, Field(description="Of the last step, where a recipe made it.")]
     model_version: str
     parameters: dict[str, Any]
     compute_s: float
+    steps: Annotated[list[LineageStepOut] | None, Field(description="Where a recipe made it; `task` is then `recipe`.")]
     job_id: JobId
 
 

@@ -9,7 +9,7 @@ from ninja import Field, Query, Router, Schema, Status
 
 from backend.api.auth import Request
 from backend.api.contract import raises
-from backend.api.jobs import TaskName
+from backend.api.jobs import RecipeRunOut, TaskName
 from backend.api.lists import ByTime, CreatedQuery, Moment, Word, shown_together
 from backend.api.schemas import AssetId, BatchId, Body, PageOf, PersonId, ProjectId
 from backend.core import ids
@@ -58,6 +58,7 @@ class BatchOut(Schema):
     id: BatchId
     project_id: ProjectId
     task: str
+    recipe: Annotated[RecipeRunOut | None, Field(description="That is run on each; `task` is then `recipe`.")]
     jobs: int
     states: Annotated[BatchStatesOut, Field(description="How many of the jobs are in each state.")]
     ended: bool

@@ -20,6 +20,7 @@ from backend.api.schemas import (
     PageOf,
     PersonId,
     ProjectId,
+    RecipeId,
 )
 from backend.core import ids
 from backend.generations import queries, services
@@ -71,10 +72,9 @@ class JobQuery(CreatedQuery):
     batch_id: BatchId | None = None
 
 
-class JobIn(Body):
-    task: TaskName
-    input_asset_id: AssetId
-    parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"scale": 2}])
+class RunIn(Body):
+    """Where the result goes, and how a job is run."""
+
     document_id: Annotated[
         DocumentId | None, Field(description="A board of the project: the result is placed there beside its original.")
     ] = None
@@ -93,7 +93,28 @@ class JobIn(Body):
     ] = None
 
 
+class JobIn(RunIn):
+    task: TaskName
+    input_asset_id: AssetId
+    parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"scale": 2}])
+
+
+class StepOut(Schema):
+    task: str
+    parameters: dict[str, Any]
+
+
+class RecipeRunOut(Schema):
+    """A recipe as it was when it was run."""
+
+    id: RecipeId
+    version: int
+    name: str
+    steps: list[StepOut]
+
+
 class ProgressOut(Schema):
+    step: Annotated[int, Field(description="Of the recipe, from 1; 0 before it runs.")]
     done: int
     total: Annotated[int, Field(description="Units of work (tiles); 0 until it is known.")]
 
@@ -127,6 +148,7 @@ class JobOut(Schema):
     batch_id: BatchId | None
     task: str
     parameters: dict[str, Any]
+    recipe: Annotated[RecipeRunOut | None, Field(description="Whose steps the job runs; `task` is then `recipe`.")]
     lane: Lane
     state: State
     progress: ProgressOut

@@ -82,7 +82,10 @@ class Asset(models.Model):
 
 
 class Lineage(models.Model):
-    """How an asset was made from another one. One row a job: a job's result is kept once, whoever tries to keep it."""
+    """How an asset was made from another one. One row a job: a job's result is kept once, whoever tries to keep it.
+
+    `steps`: where several tasks made it one after another, each with what the columns say of the last; else null.
+    """
 
     asset = models.OneToOneField(Asset, on_delete=models.CASCADE, primary_key=True, related_name="lineage")
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
@@ -96,3 +99,4 @@ class Lineage(models.Model):
     dtype = models.TextField()
     parameters = models.JSONField()
     compute_us = models.BigIntegerField()
+    steps = models.JSONField(null=True)

@@ -241,6 +241,20 @@ def encode_result(pixels: arrays.Bytes, alpha: arrays.Bytes | None) -> tuple[Ren
         return _encode(image, quality=RESULT_QUALITY), renditions
 
 
+def save_lossless(pixels: arrays.Bytes, to: Path) -> int:
+    """Write (H, W, 3) uint8 into the file `to`, of which `read_pixels` gives the same: its size in bytes.
+
+    Raises: ScratchFull.
+    """
+    image = _from_pixels(pixels)
+    with _decoding:
+        try:
+            image.pngsave(str(to), compression=2, filter="sub", keep="none")  # a fortieth of a second for a megapixel
+        except pyvips.Error as exc:
+            raise arrays.ScratchFull from exc
+    return to.stat().st_size
+
+
 def _masked(image: pyvips.Image, mask: pyvips.Image) -> pyvips.Image:
     mask = mask.resize(image.width / mask.width, vscale=image.height / mask.height, kernel="cubic")
     return image.bandjoin(mask.cast("uchar")).copy(interpretation="srgb")

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.assets.models import Asset, Upload
 from backend.core import ids, storage, times
@@ -25,6 +25,7 @@ class AssetRef:
     project_id: uuid.UUID
     name: str
     key: str
+    sha256: str
     media_type: str
     width: int
     height: int
@@ -126,6 +127,7 @@ def ref(asset_id: uuid.UUID) -> AssetRef | None:
         project_id=asset.project_id,
         name=asset.name,
         key=storage.content_key(asset.workspace_id, asset.sha256),
+        sha256=asset.sha256,
         media_type=asset.media_type,
         width=asset.width,
         height=asset.height,
@@ -134,12 +136,16 @@ def ref(asset_id: uuid.UUID) -> AssetRef | None:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a job made: its file's content and key, and the model that made it."""
+    """What a job made: its file's content and key, and the models that made it, one after another."""
 
     sha256: str
     key: str
-    model_version: str
-    model_digest: str
+    models: tuple["MadeBy", ...]
+
+
+class MadeBy(NamedTuple):
+    version: int
+    digest: str
     dtype: str
 
 
@@ -148,8 +154,13 @@ def made_by(job_id: uuid.UUID) -> Made | None:
     asset = Asset.objects.select_related("lineage").filter(lineage__job_id=job_id).first()
     if asset is None:
         return None
-    key, by = storage.content_key(asset.workspace_id, asset.sha256), asset.lineage
-    return Made(asset.sha256, key, by.model_version, by.model_digest, by.dtype)
+    by = asset.lineage
+    models = (
+        [MadeBy(int(step["model_version"]), step["model_digest"], step["dtype"]) for step in by.steps]
+        if by.steps
+        else [MadeBy(int(by.model_version), by.model_digest, by.dtype)]
+    )
+    return Made(asset.sha256, storage.content_key(asset.workspace_id, asset.sha256), tuple(models))
 
 
 def describe(asset_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, AssetCard]:
@@ -232,5 +243,11 @@ def _lineage(asset: Asset) -> dict[str, Any] | None:
         "model_version": made.model_version,
         "parameters": made.parameters,
         "compute_s": made.compute_us / 1e6,
+        "steps": made.steps and [_made_step(step) for step in made.steps],
         "job_id": ids.show("job", made.job_id),
     }
+
+
+def _made_step(step: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: step[name] for name in ("task", "parameters", "model", "model_version", "kept")}
+    return {**shown, "compute_s": step["compute_us"] / 1e6}

@@ -38,6 +38,7 @@ class Provenance:
     dtype: str
     parameters: dict[str, Any]
     compute_us: int
+    steps: list[dict[str, Any]] | None = None  # each with these, where it was made by several
 
 
 def encode(pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8] | None) -> Result:
@@ -87,6 +88,7 @@ def keep(
             dtype=made.dtype,
             parameters=made.parameters,
             compute_us=made.compute_us,
+            steps=made.steps,
         )
         announce(asset, parent_id=made.parent_id, job_id=made.job_id)
     return asset

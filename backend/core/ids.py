@@ -23,6 +23,7 @@ PREFIXES = {
     "ast": "asset",
     "job": "job",
     "bat": "batch",
+    "rcp": "recipe",
     "chg": "charge",
     "edt": "edit",
     "evt": "event",

@@ -201,6 +201,11 @@ JOB_DURATION = _histogram(
     *("task", "outcome"),
     buckets=SLOW_S,
 )
+INTERMEDIATES = _counter(
+    "atelier_recipe_pictures_total",
+    "Pictures between a recipe's steps: found or missing when a job began, kept or not_kept when a step had ended.",
+    "outcome",
+)
 UPLOADS = _counter(
     "atelier_uploads_total", "Uploads, by outcome: started, finished, expired, or the refusal's code.", "outcome"
 )

@@ -22,7 +22,12 @@ BATCH = 500  # rows a transaction: some milliseconds of work, and bounded memory
 POLL_S = 1.0  # a lost NOTIFY costs no more than this
 PRUNE_BATCH = 5000
 # Celery tasks that enqueue again what a broker forgot, and the seconds between two goes of each.
-SWEEPERS: Mapping[str, float] = {"generations.sweep": 2.0, "assets.sweep": 60.0, "workspaces.sweep": 600.0}
+SWEEPERS: Mapping[str, float] = {
+    "generations.sweep": 2.0,
+    "assets.sweep": 60.0,
+    "generations.sweep_pictures": 300.0,
+    "workspaces.sweep": 600.0,
+}
 
 # A resource's numbers commit in order (its row in core_sequence is locked until then), so among the visible rows of a
 # resource none is missing. But ids don't commit in order and a batch is cut by id: the join brings in the earlier rows

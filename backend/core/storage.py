@@ -1,8 +1,9 @@
 """The one door to S3: hides boto3, its errors, keys, presigned addresses to PUT to and what the store enforces of them.
 
 Keys hold the workspace: `{workspace}/uploads/{upload}` until an upload is verified, then `{workspace}/{sha256}`,
-which says what the bytes are; a rendition is named after its original, `{workspace}/{sha256}.{name}`. Co-editing keeps
-its own under `{workspace}/documents/{document}/`. SeaweedFS 4.48 was seen to enforce what a presigned PUT signs:
+which says what the bytes are; a rendition is named after its original, `{workspace}/{sha256}.{name}`. What lies between
+two steps of a recipe is `{workspace}/intermediates/{content}`, after what it was made of. Co-editing keeps its own
+under `{workspace}/documents/{document}/`. SeaweedFS 4.48 was seen to enforce what a presigned PUT signs:
 another length or header answers 403, other bytes than the signed SHA-256 answer 400.
 """
 
@@ -62,6 +63,10 @@ def content_key(workspace_id: uuid.UUID, sha256: str) -> str:
 def rendition_key(workspace_id: uuid.UUID, sha256: str, name: str) -> str:
     # Not "{sha256}/{name}": SeaweedFS keeps keys as paths, where a file can't be a folder too.
     return f"{workspace_id}/{sha256}.{name}"
+
+
+def intermediate_key(workspace_id: uuid.UUID, content: str) -> str:
+    return f"{workspace_id}/intermediates/{content}"
 
 
 def _client(endpoint_url: str, *, read_timeout_s: int = 15, attempts: int = 3) -> "S3Client":
@@ -271,6 +276,11 @@ def put(key: str, data: bytes | memoryview, *, media_type: str) -> None:
     body = data if isinstance(data, bytes) else io.BufferedReader(_Reader(data), _CHUNK_BYTES)
     with _store("put") as s3:
         s3.put_object(Bucket=settings.S3_BUCKET, Key=key, Body=body, ContentType=media_type)
+
+
+def put_file(key: str, path: Path, *, media_type: str) -> None:
+    with path.open("rb") as file, _store("put") as s3:
+        s3.put_object(Bucket=settings.S3_BUCKET, Key=key, Body=file, ContentType=media_type)
 
 
 def copy(source: str, to: str, *, media_type: str) -> None:

@@ -22,12 +22,12 @@ from backend.generations import budgets, services
 from backend.generations.errors import BatchTooLarge
 from backend.generations.models import Batch, Job
 from backend.generations.outlook import outlook
+from backend.generations.queries import present_recipe
 from backend.generations.scheduler import Lane
 from backend.generations.states import ENDED, State
 from backend.projects.models import Project
 from backend.projects.queries import access_project
 from backend.workspaces.rights import Act
-from inference.registry import task_named
 
 _BATCHES = Listing({"created_at": "created_at"}, {**CREATED, "created_by": "person_id", "task": "task"})
 
@@ -50,42 +50,44 @@ def submit_batch(
         UnknownTask, InvalidParameters, PictureTooLarge, BatchTooLarge, InvalidInput, NotFound, BudgetSpent: nothing
         was queued.
     """
-    contract = task_named(task)
     if double := sorted(set(vary) & set(parameters)):
         raise InvalidInput(f"{double[0]}: it either has one value or varies.", field=f"vary.{double[0]}")
-    count = len(input_asset_ids) * _combinations(vary)
-    if count > settings.MAX_BATCH_JOBS:
-        raise BatchTooLarge(
-            f"These are {count} jobs; a batch has up to {settings.MAX_BATCH_JOBS}.", max_jobs=settings.MAX_BATCH_JOBS
-        )
-    each = [services.check_parameters(contract, {**parameters, **varied}) for varied in _varied(vary)]
+    check_count(len(input_asset_ids) * _combinations(vary))
+    each = [[services.check_step(task, {**parameters, **varied})] for varied in _varied(vary)]
     assets = assets_of(project, input_asset_ids)
+    jobs = [
+        services.new_job(project, steps, asset, by=by, lane=lane.value, start_by=start_by, run_timeout_s=run_timeout_s)
+        for asset, steps in itertools.product(assets, each)
+    ]
+    return queued(jobs)
+
+
+def check_count(jobs: int) -> None:
+    """Raises: BatchTooLarge."""
+    if jobs > settings.MAX_BATCH_JOBS:
+        raise BatchTooLarge(
+            f"These are {jobs} jobs; a batch has up to {settings.MAX_BATCH_JOBS}.", max_jobs=settings.MAX_BATCH_JOBS
+        )
+
+
+def queued(jobs: Sequence[Job]) -> Batch:
+    """Write one person's jobs in one project as a batch, tell of it, and wake workers. Raises: BudgetSpent."""
+    first, count = jobs[0], len(jobs)
     batch = Batch.objects.create(
         id=ids.new_id(),
-        workspace_id=project.workspace_id,
-        project=project,
-        person_id=by,
-        task=contract.name,
+        workspace_id=first.workspace_id,
+        project=first.project,
+        person_id=first.person_id,
+        task=first.task,
+        recipe=first.recipe,
         jobs=count,
     )
-    jobs = [
-        services.new_job(
-            project,
-            contract,
-            asset,
-            checked,
-            by=by,
-            batch=batch,
-            lane=lane.value,
-            start_by=start_by,
-            run_timeout_s=run_timeout_s,
-        )
-        for asset, checked in itertools.product(assets, each)
-    ]
-    budgets.admit(project.workspace_id, by, sum(job.estimate_us for job in jobs))
+    for job in jobs:
+        job.batch = batch
+    budgets.admit(first.workspace_id, first.person_id, sum(job.estimate_us for job in jobs))
     outlook.foresee(jobs)
     Job.objects.bulk_create(jobs)
-    _tell(batch, "batch.submitted", by)
+    _tell(batch, "batch.submitted", first.person_id)
     for _ in range(min(count, settings.JOBS_AT_ONCE)):
         queue.enqueue("generations.run_next")
     return batch
@@ -139,6 +141,7 @@ def _present(batch: Batch, states: Counter[str], sums: Counter[str]) -> dict[str
         "id": ids.show("bat", batch.id),
         "project_id": ids.show("prj", batch.project_id),
         "task": batch.task,
+        "recipe": present_recipe(batch.recipe),
         "jobs": batch.jobs,
         "states": {state.value: states[state.value] for state in State},
         "ended": sum(states[state.value] for state in ENDED) == batch.jobs,

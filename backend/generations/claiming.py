@@ -33,8 +33,8 @@ RETURNING attempt, traceparent, task, extract(epoch FROM now() - created_at)::fl
 """
 _BEAT = """
 UPDATE generations_job AS job SET lease_until = now() + %s * interval '1 second',
-    progress_done = held.done, progress_total = held.total
-FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::int[]) AS held (id, attempt, done, total)
+    progress_done = held.done, progress_total = held.total, progress_step = held.step
+FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::int[], %s::int[]) AS held (id, attempt, done, total, step)
 WHERE job.id = held.id AND job.attempt = held.attempt AND job.state = 'running' RETURNING job.id
 """
 _STILL = "SELECT id, attempt FROM generations_job WHERE id = ANY(%s) AND state = 'running'"
@@ -67,7 +67,8 @@ class Lease:
     claim: Claim
     done: int = 0
     total: int = 0
-    used_us: int = 0  # of compute
+    step: int = 0  # from 1
+    used_us: dict[int, int] = field(default_factory=dict)  # of compute, by each step
     wrote: str | None = None  # the SHA-256 of what this attempt wrote to S3
     lost: threading.Event = field(default_factory=threading.Event)
 
@@ -181,7 +182,9 @@ class Keeper:
             return
         with connections["system"].cursor() as cursor:
             if beat:
-                columns = zip(*((h.claim.job_id, h.claim.attempt, h.done, h.total) for h in leases), strict=True)
+                columns = zip(
+                    *((h.claim.job_id, h.claim.attempt, h.done, h.total, h.step) for h in leases), strict=True
+                )
                 cursor.execute(_BEAT, [settings.JOB_LEASE_S, *map(list, columns)])
                 held = {row[0] for row in cursor.fetchall()}
                 gone = [lease for lease in leases if lease.claim.job_id not in held]

@@ -1,6 +1,7 @@
 """Compares what a job made when it is run again with what it made the first time."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -10,16 +11,20 @@ from backend.assets.queries import Made, made_by
 from backend.assets.results import Result
 from backend.core import storage, tenancy
 from backend.generations.errors import InputGone
-from inference.runs import Result as Inferred
 
 
-def compared(workspace_id: uuid.UUID, first_job: uuid.UUID, result: Result, made: Inferred) -> dict[str, Any]:
-    """As `Job.comparison` holds it. Raises: InputGone, where the first result was deleted; StorageUnavailable."""
+def compared(
+    workspace_id: uuid.UUID, first_job: uuid.UUID, result: Result, models: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """As `Job.comparison` holds it. `models`: digest and dtype of what made the result, step by step.
+
+    Raises: InputGone, where the first result was deleted; StorageUnavailable.
+    """
     with tenancy.acting(workspace_id=workspace_id):
         first = made_by(first_job)
     if first is None:
         raise InputGone("The result that this one was to be compared with is no longer there.")
-    same_model = (first.model_digest, first.dtype) == (made.model_digest, made.dtype)
+    same_model = [(model.digest, model.dtype) for model in first.models] == list(models)
     if first.sha256 == result.sha256:
         return {"identical": True, "same_model": same_model, "max_difference": 0, "psnr_db": None}
     found = _difference(first, result)

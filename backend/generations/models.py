@@ -1,9 +1,10 @@
-"""Jobs, what their compute cost, and each flow's clock of the fair scheduler."""
+"""Jobs, recipes, what compute cost, and each flow's clock of the fair scheduler."""
 
 from django.db import models
 from django.db.models.functions import Now
 
 from backend.assets.models import Asset
+from backend.core.folding import folded
 from backend.generations.scheduler import Lane
 from backend.generations.states import ENDED, State
 from backend.projects.models import Project
@@ -13,14 +14,74 @@ STATES = [(state.value, state.value) for state in State]
 LANES = [(lane.value, lane.value) for lane in Lane]
 
 
+class Recipe(models.Model):
+    """Steps that are run one after another, as one job. `steps`: [{task, task_version, parameters}].
+
+    `version` counts its writes; what it was in each of them `RecipeVersion` keeps.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    name = models.TextField()
+    folded = folded("name")
+    steps = models.JSONField()
+    version = models.IntegerField(default=1)
+    created_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["workspace", "created_at", "id"], include=["folded"], name="recipe_by_time"),
+            models.Index(fields=["workspace", "folded", "id"], name="recipe_by_name"),
+        ]
+
+
+class RecipeVersion(models.Model):
+    """What a recipe was from `created_at` on."""
+
+    id = models.UUIDField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    recipe = models.ForeignKey(Recipe, on_delete=models.CASCADE, related_name="versions", db_index=False)
+    version = models.IntegerField()
+    name = models.TextField()
+    steps = models.JSONField()
+    created_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["recipe", "version"], name="recipe_version_once")]
+        indexes = [models.Index(fields=["recipe", "created_at", "id"], name="recipe_version_by_time")]
+
+
+class Intermediate(models.Model):
+    """A picture that lies between two steps of a recipe, kept for the next run. There may be no object of it.
+
+    `content`: the SHA-256 of all that it was made of: the input's bytes, and each step with its model. `made`: what the
+    lineage says of those steps.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    content = models.CharField(max_length=64)
+    input_sha256 = models.CharField(max_length=64)
+    made = models.JSONField()
+    size_bytes = models.BigIntegerField()
+    used_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "content"], name="intermediate_once")]
+        indexes = [models.Index(fields=["workspace", "used_at"], include=["size_bytes"], name="intermediate_by_use")]
+
+
 class Batch(models.Model):
-    """Jobs that were asked for at once."""
+    """Jobs that were asked for at once. `task`, `recipe`: as theirs."""
 
     id = models.UUIDField(primary_key=True)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     task = models.TextField()
+    recipe = models.JSONField(null=True)
     jobs = models.IntegerField()  # how many
     created_at = models.DateTimeField(db_default=Now())
 
@@ -31,6 +92,7 @@ class Batch(models.Model):
 class Job(models.Model):
     """One run of a task on one asset. `attempt` is the fencing token: what an older attempt writes is refused.
 
+    `recipe`: {id, version, name, steps} of one whose steps are run instead; `task` is then "recipe".
     `staged`: the SHA-256 of objects that an attempt wrote and that no asset is made of yet: deleted if none ever is.
     """
 
@@ -42,6 +104,7 @@ class Job(models.Model):
     task = models.TextField()
     task_version = models.TextField()
     parameters = models.JSONField()
+    recipe = models.JSONField(null=True)
     input_asset = models.ForeignKey(Asset, on_delete=models.SET_NULL, null=True, related_name="+")
     output_asset = models.ForeignKey(Asset, on_delete=models.SET_NULL, null=True, related_name="+")
     document_id = models.UUIDField(null=True)
@@ -65,6 +128,7 @@ class Job(models.Model):
     staged = models.JSONField(default=list)
     progress_done = models.IntegerField(default=0)
     progress_total = models.IntegerField(default=0)
+    progress_step = models.SmallIntegerField(default=0, db_default=0)  # that runs, from 1
     error = models.JSONField(null=True)  # {code, detail}
     estimate_us = models.BigIntegerField()
     ahead_us = models.BigIntegerField(default=0, db_default=0)  # of compute, that was to be done before its end
@@ -108,19 +172,21 @@ class Job(models.Model):
 
 
 class Charge(models.Model):
-    """The ledger: microseconds of compute that a job used. Rows are added, never changed."""
+    """The ledger: microseconds of compute that a step of a job used. Rows are added, never changed."""
 
     id = models.UUIDField(primary_key=True)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
-    job = models.OneToOneField(Job, on_delete=models.PROTECT, related_name="charge")
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="+", db_index=False)
+    step = models.SmallIntegerField(default=1, db_default=1)
     task = models.TextField()
     model = models.TextField()
     compute_us = models.BigIntegerField()
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "step"], name="charge_once")]
         indexes = [
             models.Index(
                 fields=["workspace", "created_at", "id"], include=["person", "compute_us"], name="charge_by_month"

@@ -18,6 +18,7 @@ from django.db import DatabaseError, connections
 from psycopg_pool import PoolTimeout
 
 from backend.core import tenancy
+from backend.generations.chains import RECIPE
 from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, learned
 from backend.generations.models import Job
 from backend.generations.scheduler import Flow, Lane
@@ -172,7 +173,7 @@ class Outlook:
         ended = [Ended(*map(float, row)) for row in cursor.fetchall()]
         cursor.execute(_RATIO, [lanes, task, _LAST])
         ratio = float(cursor.fetchone()[0])
-        cursor.execute(_ENDS, [lanes, list(TASKS), _LAST])
+        cursor.execute(_ENDS, [lanes, [*TASKS, RECIPE], _LAST])
         ends = [(float(row[0]), float(row[1])) for row in cursor.fetchall()]
         at_once = done_at_once(ends, least=_SIDE_BY_SIDE * max(1.0, settings.TRITON_IN_FLIGHT - 1) / ratio)
         return learned(ended, ratio=ratio, at_once=at_once)

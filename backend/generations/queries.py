@@ -70,7 +70,8 @@ def present(job: Job) -> dict[str, Any]:
         "parameters": job.parameters,
         "lane": job.lane,
         "state": job.state,
-        "progress": {"done": job.progress_done, "total": job.progress_total},
+        "recipe": present_recipe(job.recipe),
+        "progress": {"done": job.progress_done, "total": job.progress_total, "step": job.progress_step},
         "input_asset_id": _shown("ast", job.input_asset_id),
         "output_asset_id": _shown("ast", job.output_asset_id),
         "document_id": _shown("doc", job.document_id),
@@ -94,6 +95,15 @@ def present(job: Job) -> dict[str, Any]:
 def presented(job_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
     """Those of the jobs that the open transaction may see, as `present` shows them."""
     return [present(job) for job in Job.objects.filter(pk__in=set(job_ids))]
+
+
+def present_recipe(recipe: dict[str, Any] | None) -> dict[str, Any] | None:
+    """As a job or a batch holds it."""
+    if recipe is None:
+        return None
+    steps = [{"task": step["task"], "parameters": step["parameters"]} for step in recipe["steps"]]
+    shown = ids.show("rcp", uuid.UUID(recipe["id"]))
+    return {"id": shown, "version": recipe["version"], "name": recipe["name"], "steps": steps}
 
 
 def _expected(job: Job) -> dict[str, str] | None:

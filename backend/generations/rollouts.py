@@ -17,6 +17,7 @@ from django.db import DatabaseError
 from psycopg_pool import PoolTimeout
 
 from backend.core import tenancy
+from backend.generations.chains import Chain
 from backend.generations.errors import NothingToRollBack, NotTried
 from backend.generations.models import Rollout
 from inference import client
@@ -71,6 +72,11 @@ def versions_of(name: str) -> Versions:
                 log.warning("rollouts.database_away", error=type(exc).__name__)
             _until = time.monotonic() + KNOWN_S
         return _known.get(name) or Versions(model_named(name))
+
+
+def models_of(chain: Chain, job_id: uuid.UUID) -> list[Model]:
+    """What each step of a job is run by."""
+    return [versions_of(step.task.model).of(job_id, asked=step.version) for step in chain]
 
 
 def all_versions() -> dict[str, Versions]:

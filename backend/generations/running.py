@@ -7,8 +7,10 @@ the board.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
@@ -27,31 +29,24 @@ from backend.assets.queries import AssetRef
 from backend.assets.results import Provenance, Result
 from backend.core import ids, live, metrics, storage, tenancy, trace
 from backend.core.errors import AppError, PartUnavailable
-from backend.generations import board, budgets, claiming, rollouts, services
+from backend.generations import board, budgets, chains, claiming, making, services
 from backend.generations.claiming import Claim, Lease
 from backend.generations.comparing import compared
 from backend.generations.errors import InputGone
+from backend.generations.making import Made
 from backend.generations.models import Charge, Job
 from backend.generations.queries import present
 from backend.generations.states import ENDED, State, Step
-from backend.generations.turns import turns
 from backend.projects.queries import access_document
 from backend.workspaces.rights import Act
 from collab import edits
-from inference import client
-from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout
-from inference.gate import Turn
-from inference.models import Model
+from inference.errors import InferenceCancelled, InferenceTimeout
 from inference.registry import TASKS
-from inference.runs import Progress
-from inference.runs import Result as Inferred
 
 log = structlog.get_logger()
 _DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 _PASSING = (PartUnavailable, InferenceTimeout, ContentVanished)
-_TELL_EVERY_S = 0.1
 PATIENCE_S = 30.0  # longer than PostgreSQL or S3 takes to start again
-_TIMES_THE_ESTIMATE = 10.0  # how much longer than estimated a large picture may take, for jobs share the model
 _STAGE = """
 UPDATE generations_job
 SET staged = CASE WHEN staged ? %(sha256)s THEN staged ELSE staged || to_jsonb(%(sha256)s::text) END
@@ -129,59 +124,18 @@ def _make(claim: Claim, lease: Lease) -> None:
     job, source = _load(claim)
     with trace.span("job.read"):
         pixels, alpha = _patiently(lease, lambda: _read(source))
-    _give_connections_back()  # the network takes seconds to minutes
-    task = TASKS[job.task]
     with trace.span("job.infer"):
-        made = _inferred(job, lease, pixels)
+        made = making.make(job, lease, source, pixels)
     with trace.span("job.encode"):
         result = results.encode(made.picture, alpha)
-    provenance = Provenance(
-        parent_id=source.id,
-        job_id=job.id,
-        task=task.name,
-        task_version=task.version,
-        model=made.model,
-        model_version=made.model_version,
-        model_digest=made.model_digest,
-        dtype=made.dtype,
-        parameters=job.parameters,
-        compute_us=round(made.compute_s * 1e6),
-    )
     with trace.span("job.publish"):
         if (first := job.again_of) is None:
-            _patiently(lease, lambda: _keep(lease, source, result, provenance))
+            _patiently(lease, lambda: _keep(lease, source, result, made))
         else:
-            comparison = _patiently(lease, lambda: compared(job.workspace_id, first, result, made))
-            _patiently(lease, lambda: _publish_comparison(lease.claim, comparison, provenance))
-    log.info("job.succeeded", job_id=ids.show("job", job.id), compute_s=made.compute_s, tiles=made.tiles)
-
-
-def _inferred(job: Job, lease: Lease, pixels: npt.NDArray[np.uint8]) -> Inferred:
-    """By the version that the job falls to; where one fails that is only being tried, by the stable one."""
-    task, versions = TASKS[job.task], rollouts.versions_of(TASKS[job.task].model)
-    version = versions.of(job.id, asked=job.model_version)
-
-    def by(model: Model, turn: Turn) -> Inferred:
-        return client.run(
-            job.task,
-            pixels,
-            task.parameters.model_validate(job.parameters),
-            on_progress=_progress_of(job, lease),
-            cancelled=lease.lost.is_set,
-            timeout_s=job.run_timeout_s or max(settings.JOB_RUN_TIMEOUT_S, _TIMES_THE_ESTIMATE * job.estimate_us / 1e6),
-            turn=turn,
-            version=model.version,
-        )
-
-    with turns.of(lease.claim) as turn:
-        try:
-            return by(version, turn)
-        except InferenceFailed as exc:
-            if version == versions.stable or job.model_version is not None:  # that one and no other was asked for
-                raise
-            metrics.TRIALS_FAILED.labels(version.served).inc()
-            log.warning("job.trial_failed", job_id=ids.show("job", job.id), model=version.served, error=exc.detail)
-            return by(versions.stable, turn)
+            models = [(step.model_digest, step.dtype) for step in made.steps]
+            comparison = _patiently(lease, lambda: compared(job.workspace_id, first, result, models))
+            _patiently(lease, lambda: _publish_comparison(lease.claim, comparison, made))
+    log.info("job.succeeded", job_id=ids.show("job", job.id), compute_us=made.compute_us)
 
 
 def _load(claim: Claim) -> tuple[Job, AssetRef]:
@@ -205,11 +159,11 @@ def _patiently(lease: Lease, work: Callable[[], T]) -> T:
             if lease.lost.is_set() or time.monotonic() > deadline:
                 raise
             log.warning("job.part_away", job_id=ids.show("job", lease.claim.job_id), error=type(exc).__name__)
-            _give_connections_back()
+            connections.close_all()
             lease.lost.wait(0.5)
 
 
-def _keep(lease: Lease, source: AssetRef, result: Result, made: Provenance) -> None:
+def _keep(lease: Lease, source: AssetRef, result: Result, made: Made) -> None:
     """Write and publish. Safe to repeat, also after a commit whose answer got lost: the fence then says LeaseLost."""
     _stage(lease, result)
     results.write(lease.claim.workspace_id, result)
@@ -223,25 +177,6 @@ def _read(source: AssetRef) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8
         except storage.ObjectMissing as exc:
             raise InputGone("The bytes of the job's input are no longer there.") from exc
         return pictures.read_pixels(path, max_pixels=settings.MAX_PICTURE_PIXELS)
-
-
-def _give_connections_back() -> None:
-    for opened in connections.all(initialized_only=True):
-        opened.close()
-
-
-def _progress_of(job: Job, lease: Lease) -> Callable[[Progress], None]:
-    """Tells open pages at most ten times a second; the keeper writes the same to the job's row with its heartbeat."""
-    topic, shown, told_at = ids.show("prj", job.project_id), present(job), 0.0
-
-    def told(now: Progress) -> None:
-        nonlocal told_at
-        lease.done, lease.total, lease.used_us = now.done, now.total, round(now.compute_s * 1e6)
-        if now.done == now.total or time.monotonic() - told_at >= _TELL_EVERY_S:
-            told_at = time.monotonic()
-            live.publish_now(topic, "job", {**shown, "progress": {"done": now.done, "total": now.total}})
-
-    return told
 
 
 @contextmanager
@@ -269,64 +204,88 @@ def _stage(lease: Lease, result: Result) -> None:
             raise LeaseLost
 
 
-def _publish(claim: Claim, source: AssetRef, result: Result, made: Provenance) -> None:
+def _publish(claim: Claim, source: AssetRef, result: Result, made: Made) -> None:
     with _fenced(claim) as job:
         suffix = pictures.EXTENSIONS[result.whole.media_type]
+        title = job.recipe["name"] if job.recipe else TASKS[job.task].title
         asset = results.keep(
             result,
-            made,
+            _provenance(job, source, made),
             workspace_id=job.workspace_id,
             project_id=job.project_id,
-            name=f"{PurePosixPath(source.name).stem} · {TASKS[job.task].title}{suffix}",
+            name=f"{PurePosixPath(source.name).stem} · {title}{suffix}",
             by=job.person_id,
         )
-        _charge(job, model=made.model, compute_us=made.compute_us)
-        claiming.settle(claim, made.compute_us)
-        services.advance(
+        _succeed(
+            claim,
             job,
-            Step.SUCCEED,
+            made,
             at=asset.created_at,
             output_asset=asset,
-            edit_id=_place(job, asset, made),
-            compute_us=made.compute_us,
+            edit_id=_place(job, asset, source.id, made.last.model),
             staged=[sha256 for sha256 in job.staged if sha256 != result.sha256],
-            progress_done=max(1, job.progress_total),
-            progress_total=max(1, job.progress_total),
         )
         services.tell(job, "job.succeeded", asset_id=asset.id, parent_id=ids.show("ast", source.id))
 
 
-def _publish_comparison(claim: Claim, comparison: dict[str, Any], made: Provenance) -> None:
+def _publish_comparison(claim: Claim, comparison: dict[str, Any], made: Made) -> None:
     with _fenced(claim) as job:
-        _charge(job, model=made.model, compute_us=made.compute_us)
-        claiming.settle(claim, made.compute_us)
-        services.advance(
-            job,
-            Step.SUCCEED,
-            comparison=comparison,
-            compute_us=made.compute_us,
-            progress_done=max(1, job.progress_total),
-            progress_total=max(1, job.progress_total),
-        )
+        _succeed(claim, job, made, comparison=comparison)
         services.tell(job, "job.compared", asset_id=job.input_asset_id)
 
 
-def _charge(job: Job, *, model: str, compute_us: int) -> None:
-    """Once for each job, and the database sees to it."""
-    Charge.objects.create(
-        id=ids.new_id(),
-        workspace_id=job.workspace_id,
-        project_id=job.project_id,
-        person_id=job.person_id,
-        job=job,
-        task=job.task,
-        model=model,
-        compute_us=compute_us,
+def _succeed(claim: Claim, job: Job, made: Made, **fields: Any) -> None:
+    _charge(claim, job, made.used_us)
+    units = max(1, job.progress_total)
+    services.advance(
+        job,
+        Step.SUCCEED,
+        compute_us=made.compute_us,
+        progress_done=units,
+        progress_total=units,
+        progress_step=len(made.steps),
+        **fields,
     )
+
+
+def _provenance(job: Job, source: AssetRef, made: Made) -> Provenance:
+    return Provenance(
+        parent_id=source.id,
+        job_id=job.id,
+        task=job.task,
+        task_version=job.task_version,
+        model=made.last.model,
+        model_version=made.last.model_version,
+        model_digest=made.last.model_digest,
+        dtype=made.last.dtype,
+        parameters=job.parameters,
+        compute_us=made.compute_us,
+        steps=[asdict(step) for step in made.steps] if job.recipe else None,
+    )
+
+
+def _charge(claim: Claim, job: Job, used_us: Mapping[int, int]) -> None:
+    """Each step once for each job, and the database sees to it."""
+    chain = chains.of_job(job)
+    Charge.objects.bulk_create(
+        Charge(
+            id=ids.new_id(),
+            workspace_id=job.workspace_id,
+            project_id=job.project_id,
+            person_id=job.person_id,
+            job=job,
+            step=step,
+            task=chain[step - 1].task.name,
+            model=chain[step - 1].task.model,
+            compute_us=compute_us,
+        )
+        for step, compute_us in used_us.items()
+    )
+    claiming.settle(claim, sum(used_us.values()))
     budgets.tell_if_low(job.workspace_id, job.person_id)
 
 
-def _place(job: Job, asset: Asset, made: Provenance) -> Any:
+def _place(job: Job, asset: Asset, parent_id: uuid.UUID, model: str) -> Any:
     """Put the result beside its original. None where board, original or right is gone: the asset still is."""
     if job.document_id is None:
         return None
@@ -334,7 +293,7 @@ def _place(job: Job, asset: Asset, made: Provenance) -> Any:
         with transaction.atomic():
             access_document(job.person_id, job.document_id, Act.EDIT)
             elements = edits.read(job.document_id, board.ELEMENTS)
-            original = board.original_of(elements, element_id=job.element_id, file_id=ids.show("ast", made.parent_id))
+            original = board.original_of(elements, element_id=job.element_id, file_id=ids.show("ast", parent_id))
             if original is None:
                 return None
             element_id, properties = board.beside(
@@ -343,8 +302,8 @@ def _place(job: Job, asset: Asset, made: Provenance) -> Any:
                 file_id=ids.show("ast", asset.id),
                 custom={
                     "jobId": ids.show("job", job.id),
-                    "parentAssetId": ids.show("ast", made.parent_id),
-                    "model": made.model,
+                    "parentAssetId": ids.show("ast", parent_id),
+                    "model": model,
                 },
                 now_ms=int(time.time() * 1000),
             )
@@ -352,7 +311,7 @@ def _place(job: Job, asset: Asset, made: Provenance) -> Any:
                 job.document_id,
                 [edits.SetEntry(board.ELEMENTS, element_id, properties)],
                 workspace_id=job.workspace_id,
-                author=f"model:{made.model}",
+                author=f"model:{model}",
                 on_behalf_of=job.person_id,
             )
     except AppError as exc:
@@ -380,10 +339,9 @@ def _let_go(lease: Lease) -> None:
         with tenancy.acting(workspace_id=claim.workspace_id):
             job = Job.objects.select_for_update().get(pk=claim.job_id)
             if job.attempt == claim.attempt and job.state == State.CANCELLED:
-                claiming.settle(claim, lease.used_us)
+                _charge(claim, job, lease.used_us)
                 if lease.used_us:
-                    _charge(job, model=TASKS[job.task].model, compute_us=lease.used_us)
-                    Job.objects.filter(pk=job.pk).update(compute_us=lease.used_us)
+                    Job.objects.filter(pk=job.pk).update(compute_us=sum(lease.used_us.values()))
         if lease.wrote and job.state in ENDED:
             content.drop_unused(claim.workspace_id, [lease.wrote])
         drop_staged(job)

@@ -1,6 +1,8 @@
 """Takes jobs in and ends them: submit, cancel, and the one place where a job changes its state."""
 
 import uuid
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +11,8 @@ import pydantic
 from backend.assets.models import Asset
 from backend.assets.queries import assets_of, made_by
 from backend.core import events, ids, live, queue, trace
-from backend.generations import budgets, states
+from backend.generations import budgets, chains, states
+from backend.generations.chains import Chain, ChainStep
 from backend.generations.errors import InvalidParameters, NotRepeatable, NotYourJob, WrongDocument
 from backend.generations.models import Job
 from backend.generations.outlook import outlook
@@ -21,7 +24,6 @@ from backend.projects.queries import access_document
 from backend.workspaces.queries import has_right
 from backend.workspaces.rights import Act
 from collab import edits
-from inference.contracts import Task
 from inference.registry import task_named
 
 
@@ -43,16 +45,14 @@ def submit(
     Raises:
         UnknownTask, InvalidParameters, PictureTooLarge, WrongDocument, NotFound, BudgetSpent: nothing was queued.
     """
-    contract = task_named(task)
-    checked = check_parameters(contract, parameters)
+    step = check_step(task, parameters)
     [asset] = assets_of(project, [input_asset_id])
     if document_id:
-        _check_document(project, document_id, by)
+        check_document(project, document_id, by)
     job = new_job(
         project,
-        contract,
+        [step],
         asset,
-        checked,
         by=by,
         document_id=document_id,
         element_id=element_id,
@@ -60,11 +60,11 @@ def submit(
         start_by=start_by,
         run_timeout_s=run_timeout_s,
     )
-    return _queued(job)
+    return queued(job)
 
 
-def _queued(job: Job) -> Job:
-    """Raises: BudgetSpent."""
+def queued(job: Job) -> Job:
+    """Write and tell it, and wake a worker. Raises: BudgetSpent."""
     budgets.admit(job.workspace_id, job.person_id, job.estimate_us)
     outlook.foresee([job])
     job.save(force_insert=True)
@@ -84,51 +84,62 @@ def run_again(job_id: uuid.UUID, *, by: uuid.UUID) -> Job:
     made = made_by(first.id)
     if first.state != State.SUCCEEDED or first.input_asset is None or made is None:
         raise NotRepeatable("It has made nothing, or its input or its result is no longer there.")
-    contract = task_named(first.task)
-    checked = check_parameters(contract, first.parameters)
+    asked = first.recipe["steps"] if first.recipe else [{"task": first.task, "parameters": first.parameters}]
+    steps = [
+        replace(check_step(one["task"], one["parameters"]), version=model.version)
+        for one, model in zip(asked, made.models, strict=True)
+    ]
     job = new_job(
-        first.project,
-        contract,
-        first.input_asset,
-        checked,
-        by=by,
-        lane=first.lane,
-        again_of=first.id,
-        model_version=int(made.model_version),
+        first.project, steps, first.input_asset, recipe=first.recipe, by=by, lane=first.lane, again_of=first.id
     )
-    return _queued(job)
+    return queued(job)
 
 
 def new_job(
-    project: Project, contract: Task, asset: Asset, checked: pydantic.BaseModel, *, by: uuid.UUID, **fields: Any
+    project: Project,
+    steps: Chain,
+    asset: Asset,
+    *,
+    by: uuid.UUID,
+    recipe: Mapping[str, Any] | None = None,
+    **fields: Any,
 ) -> Job:
-    """A job that is not yet written. Raises: PictureTooLarge."""
-    contract.check_size(width=asset.width, height=asset.height, parameters=checked)
+    """A job that is not yet written. `recipe`: {id, version, name} of that which the steps are of.
+
+    Raises: PictureTooLarge.
+    """
+    chains.check_sizes(steps, width=asset.width, height=asset.height)
+    written = [step.written() for step in steps]
+    alone = {} if recipe else written[0]
     return Job(
         id=ids.new_id(),
         workspace_id=project.workspace_id,
         project=project,
         person_id=by,
-        task=contract.name,
-        task_version=contract.version,
-        parameters=checked.model_dump(mode="json"),
+        task=alone.get("task", chains.RECIPE),
+        task_version=alone.get("task_version", ""),
+        parameters=alone.get("parameters", {}),
+        model_version=alone.get("model_version"),
+        recipe={**recipe, "steps": written} if recipe else None,
         input_asset=asset,
         traceparent=trace.current(),
-        estimate_us=round(1e6 * contract.cost_s(asset.width, asset.height, checked)),
+        estimate_us=round(1e6 * sum(chains.costs_s(steps, width=asset.width, height=asset.height))),
         **fields,
     )
 
 
-def check_parameters(contract: Task, parameters: dict[str, Any]) -> pydantic.BaseModel:
-    """Raises: InvalidParameters."""
+def check_step(task: str, parameters: dict[str, Any], *, at: tuple[str | int, ...] = ()) -> ChainStep:
+    """`at`: where it stands in what was sent. Raises: UnknownTask, InvalidParameters."""
+    contract = task_named(task)
     try:
-        return contract.parameters.model_validate(parameters)
+        return ChainStep(contract, contract.parameters.model_validate(parameters))
     except pydantic.ValidationError as exc:
         found = exc.errors(include_url=False, include_input=False)
-        raise InvalidParameters.of((("parameters", *error["loc"]), error["msg"]) for error in found) from exc
+        raise InvalidParameters.of(((*at, "parameters", *error["loc"]), error["msg"]) for error in found) from exc
 
 
-def _check_document(project: Project, document_id: uuid.UUID, by: uuid.UUID) -> None:
+def check_document(project: Project, document_id: uuid.UUID, by: uuid.UUID) -> None:
+    """Whether results can be placed there. Raises: NotFound, Forbidden, WrongDocument."""
     document = access_document(by, document_id, Act.EDIT)
     if document.project_id != project.id:
         raise WrongDocument("The document is in another project than the job.")

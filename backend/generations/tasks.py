@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_init, worker_shutting_down
 
 from backend.core import metrics
-from backend.generations import queries, running, sweeper
+from backend.generations import intermediates, queries, running, sweeper
 from backend.generations.states import State
 
 
@@ -18,6 +18,11 @@ def run_next() -> None:
 @shared_task(name="generations.sweep", ignore_result=True)
 def sweep() -> None:
     sweeper.sweep()
+
+
+@shared_task(name="generations.sweep_pictures", ignore_result=True)
+def sweep_pictures() -> None:
+    intermediates.sweep()
 
 
 @worker_shutting_down.connect

@@ -71,6 +71,11 @@ class JobTurn:
     turns: Turns
     job: Job
     number: int
+    part: float = 1.0  # of the job's compute, that is asked for now
+
+    def of_part(self, part: float) -> "JobTurn":
+        """The turn of one step of the job, whose shares are of that step."""
+        return replace(self, part=part)
 
     def rank(self) -> tuple[float, ...]:
         return self.job.lane.rank, *self.turns.clocks_us(self.job.flows), self.number
@@ -82,7 +87,7 @@ class JobTurn:
         self.turns.correct(self.job.flows, round(1e6 * compute_s) - self._estimate_us(share))
 
     def _estimate_us(self, share: float) -> int:
-        return round(share * self.job.estimate_us)
+        return round(share * self.part * self.job.estimate_us)
 
 
 turns = Turns()

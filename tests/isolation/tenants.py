@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from backend.assets.models import Asset, Lineage, Upload
 from backend.core import ids, storage, tenancy
-from backend.generations.models import Batch, Job
+from backend.generations.models import Batch, Job, Recipe, RecipeVersion
 from backend.projects.models import Document, DocumentKind, Project
 from backend.workspaces import tokens
 from backend.workspaces.models import Invitation, Member, Person, Session, Workspace
@@ -180,6 +180,17 @@ def a_batch(tenant: Tenant, by: Person) -> str:
     return ids.show("bat", row.id)
 
 
+def a_recipe(tenant: Tenant, by: Person) -> str:
+    """Of one step, as `by` wrote it."""
+    fields = {"name": f"Polish {tenant.mark}", "steps": [{"task": "enhance", "task_version": "1", "parameters": {}}]}
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        row = Recipe.objects.create(id=ids.new_id(), workspace=tenant.workspace, created_by=by, **fields)
+        RecipeVersion.objects.create(
+            id=ids.new_id(), workspace=tenant.workspace, recipe=row, version=1, created_by=by, **fields
+        )
+    return ids.show("rcp", row.id)
+
+
 def an_edit(tenant: Tenant, by: Person) -> str:
     """Made by a model for `by`."""
     with tenancy.acting(workspace_id=tenant.workspace.id):
@@ -271,6 +282,7 @@ FIRST: dict[str, Maker] = {
     "upload_id": an_upload,
     "job_id": a_job,
     "batch_id": a_batch,
+    "recipe_id": a_recipe,
     "edit_id": an_edit,
     "person_id": a_guest,
     "token_id": a_token,

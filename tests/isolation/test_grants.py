@@ -34,7 +34,10 @@ APP = {
     "generations_charge": "SELECT INSERT",
     "generations_flowchange": RW,
     "generations_flowclock": RW,
+    "generations_intermediate": RW,
     "generations_job": RW,
+    "generations_recipe": RW,
+    "generations_recipeversion": RW,
     "projects_document": RW,
     "projects_project": RW,
     "projects_ticket": RW,
@@ -67,6 +70,7 @@ SYSTEM = {
     # the claim
     "generations_flowchange": "SELECT INSERT DELETE",
     "generations_flowclock": "SELECT INSERT UPDATE",
+    "generations_intermediate(workspace_id)": "SELECT",
     "generations_job": "SELECT UPDATE",
     "generations_pause": "SELECT INSERT DELETE",
     "generations_rollout": "SELECT INSERT UPDATE",

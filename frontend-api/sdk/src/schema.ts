@@ -749,6 +749,115 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces/{workspace_id}/recipes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Recipes
+         * @description The recipes of a workspace.
+         */
+        get: operations["list_recipes"];
+        put?: never;
+        /**
+         * Create Recipe
+         * @description Keep steps under a name, for everybody in the workspace.
+         */
+        post: operations["create_recipe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recipes/{recipe_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Recipe */
+        get: operations["get_recipe"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Recipe
+         * @description With all its versions. What it made stays, and jobs that were asked for go on.
+         */
+        delete: operations["delete_recipe"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Recipe
+         * @description Make a new version of it: the old ones stay, and jobs that were asked for go on by theirs.
+         */
+        patch: operations["change_recipe"];
+        trace?: never;
+    };
+    "/api/v1/recipes/{recipe_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Recipe Versions
+         * @description What the recipe was, and who made it so. To go back, write an old version's steps anew.
+         */
+        get: operations["list_recipe_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recipes/{recipe_id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run Recipe
+         * @description Queue one job that runs all steps on an asset, in the asset's project. What is known of it is left out.
+         */
+        post: operations["run_recipe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recipes/{recipe_id}/run-batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run Recipe On Many
+         * @description Queue a job for each asset, all or none of them, as `submit_batch` does.
+         */
+        post: operations["run_recipe_on_many"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -1721,7 +1830,10 @@ export interface components {
              * @example enhance
              */
             task: string;
-            /** Model */
+            /**
+             * Model
+             * @description Of the last step, where a recipe made it.
+             */
             model: string;
             /** Model Version */
             model_version: string;
@@ -1732,10 +1844,38 @@ export interface components {
             /** Compute S */
             compute_s: number;
             /**
+             * Steps
+             * @description Where a recipe made it; `task` is then `recipe`.
+             */
+            steps: components["schemas"]["LineageStepOut"][] | null;
+            /**
              * Job Id
              * @example job_01m88w2n4qeerszgh84bzknfkf
              */
             job_id: string;
+        };
+        /** LineageStepOut */
+        LineageStepOut: {
+            /**
+             * Task
+             * @example enhance
+             */
+            task: string;
+            /** Parameters */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /** Model */
+            model: string;
+            /** Model Version */
+            model_version: string;
+            /** Compute S */
+            compute_s: number;
+            /**
+             * Kept
+             * @description Its picture was there from another run, and cost nothing this time.
+             */
+            kept: boolean;
         };
         /** RenditionOut */
         RenditionOut: {
@@ -1942,6 +2082,8 @@ export interface components {
             parameters: {
                 [key: string]: unknown;
             };
+            /** @description Whose steps the job runs; `task` is then `recipe`. */
+            recipe: components["schemas"]["RecipeRunOut"] | null;
             lane: components["schemas"]["Lane"];
             state: components["schemas"]["State"];
             progress: components["schemas"]["ProgressOut"];
@@ -2023,6 +2165,11 @@ export interface components {
         Lane: "interactive" | "batch";
         /** ProgressOut */
         ProgressOut: {
+            /**
+             * Step
+             * @description Of the recipe, from 1; 0 before it runs.
+             */
+            step: number;
             /** Done */
             done: number;
             /**
@@ -2032,32 +2179,44 @@ export interface components {
             total: number;
         };
         /**
+         * RecipeRunOut
+         * @description A recipe as it was when it was run.
+         */
+        RecipeRunOut: {
+            /**
+             * Id
+             * @example rcp_01m88w2n4qeerszgh84bzknfkf
+             */
+            id: string;
+            /** Version */
+            version: number;
+            /**
+             * Name
+             * @example Night Market
+             */
+            name: string;
+            /** Steps */
+            steps: components["schemas"]["StepOut"][];
+        };
+        /**
          * State
          * @enum {string}
          */
         State: "queued" | "running" | "succeeded" | "failed" | "cancelled" | "expired";
-        /** JobIn */
-        JobIn: {
+        /** StepOut */
+        StepOut: {
             /**
              * Task
              * @example enhance
-             * @enum {string}
              */
-            task: "enhance" | "denoise" | "edges" | "canny";
-            /**
-             * Input Asset Id
-             * @example ast_01m88w2n4qeerszgh84bzknfkf
-             */
-            input_asset_id: string;
-            /**
-             * Parameters
-             * @example {
-             *       "scale": 2
-             *     }
-             */
-            parameters?: {
+            task: string;
+            /** Parameters */
+            parameters: {
                 [key: string]: unknown;
             };
+        };
+        /** JobIn */
+        JobIn: {
             /**
              * Document Id
              * @description A board of the project: the result is placed there beside its original.
@@ -2085,6 +2244,26 @@ export interface components {
              * @description How long it may run; by default as long as it needs, within reason.
              */
             run_timeout_s?: number | null;
+            /**
+             * Task
+             * @example enhance
+             * @enum {string}
+             */
+            task: "enhance" | "denoise" | "edges" | "canny";
+            /**
+             * Input Asset Id
+             * @example ast_01m88w2n4qeerszgh84bzknfkf
+             */
+            input_asset_id: string;
+            /**
+             * Parameters
+             * @example {
+             *       "scale": 2
+             *     }
+             */
+            parameters?: {
+                [key: string]: unknown;
+            };
         };
         /** JobQuery */
         JobQuery: {
@@ -2166,6 +2345,8 @@ export interface components {
              * @example enhance
              */
             task: string;
+            /** @description That is run on each; `task` is then `recipe`. */
+            recipe: components["schemas"]["RecipeRunOut"] | null;
             /** Jobs */
             jobs: number;
             /** @description How many of the jobs are in each state. */
@@ -2306,6 +2487,272 @@ export interface components {
              * @description Give it as `cursor` to get the next page; null on the last.
              */
             next_cursor?: string | null;
+        };
+        /** RecipeQuery */
+        RecipeQuery: {
+            /**
+             * Limit
+             * @description How many at most.
+             * @default 50
+             */
+            limit?: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
+            cursor?: string | null;
+            /**
+             * Sort
+             * @default -created_at
+             */
+            sort?: ("created_at" | "-created_at") | ("name" | "-name");
+            /**
+             * Created After
+             * @description Later than this, which has a zone.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_after?: string | null;
+            /**
+             * Created Before
+             * @description Earlier than this.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_before?: string | null;
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by?: string | null;
+            /** Q */
+            q?: string | null;
+        };
+        /** PageOf[RecipeOut] */
+        PageOf_RecipeOut_: {
+            /** Items */
+            items: components["schemas"]["RecipeOut"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` to get the next page; null on the last.
+             */
+            next_cursor?: string | null;
+        };
+        /** RecipeOut */
+        RecipeOut: {
+            /**
+             * Id
+             * @example rcp_01m88w2n4qeerszgh84bzknfkf
+             */
+            id: string;
+            /**
+             * Workspace Id
+             * @example wsp_01m88w2n4qeerszgh84bzknfkf
+             */
+            workspace_id: string;
+            /**
+             * Name
+             * @example Night Market
+             */
+            name: string;
+            /**
+             * Version
+             * @description Counts its changes, and is its ETag.
+             */
+            version: number;
+            /** Steps */
+            steps: components["schemas"]["StepOut"][];
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_at: string;
+        };
+        /** RecipeIn */
+        RecipeIn: {
+            /**
+             * Name
+             * @example Night Market
+             */
+            name: string;
+            /**
+             * Steps
+             * @description Each works on what the one before it made.
+             * @example [
+             *       {
+             *         "parameters": {
+             *           "strength": 15
+             *         },
+             *         "task": "denoise"
+             *       },
+             *       {
+             *         "parameters": {},
+             *         "task": "enhance"
+             *       },
+             *       {
+             *         "parameters": {
+             *           "lines": "black"
+             *         },
+             *         "task": "edges"
+             *       }
+             *     ]
+             */
+            steps: components["schemas"]["StepIn"][];
+        };
+        /** StepIn */
+        StepIn: {
+            /**
+             * Task
+             * @example enhance
+             * @enum {string}
+             */
+            task: "enhance" | "denoise" | "edges" | "canny";
+            /** Parameters */
+            parameters?: {
+                [key: string]: unknown;
+            };
+        };
+        /** RecipeChangeIn */
+        RecipeChangeIn: {
+            /**
+             * Name
+             * @example Night Market
+             */
+            name?: string | null;
+            /** Steps */
+            steps?: components["schemas"]["StepIn"][] | null;
+        };
+        /** RecipeVersionQuery */
+        RecipeVersionQuery: {
+            /**
+             * Limit
+             * @description How many at most.
+             * @default 50
+             */
+            limit?: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before, asked with the same sort and filters.
+             */
+            cursor?: string | null;
+            /**
+             * Sort
+             * @default -created_at
+             * @enum {string}
+             */
+            sort?: "created_at" | "-created_at";
+            /**
+             * Created After
+             * @description Later than this, which has a zone.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_after?: string | null;
+            /**
+             * Created Before
+             * @description Earlier than this.
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_before?: string | null;
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by?: string | null;
+        };
+        /** PageOf[RecipeVersionOut] */
+        PageOf_RecipeVersionOut_: {
+            /** Items */
+            items: components["schemas"]["RecipeVersionOut"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` to get the next page; null on the last.
+             */
+            next_cursor?: string | null;
+        };
+        /** RecipeVersionOut */
+        RecipeVersionOut: {
+            /** Version */
+            version: number;
+            /**
+             * Name
+             * @example Night Market
+             */
+            name: string;
+            /** Steps */
+            steps: components["schemas"]["StepOut"][];
+            /**
+             * Created By
+             * @example per_01m88w2n4qeerszgh84bzknfkf
+             */
+            created_by: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-25T08:00:00Z
+             */
+            created_at: string;
+        };
+        /** RecipeRunIn */
+        RecipeRunIn: {
+            /**
+             * Document Id
+             * @description A board of the project: the result is placed there beside its original.
+             * @example doc_01m88w2n4qeerszgh84bzknfkf
+             */
+            document_id?: string | null;
+            /**
+             * Element Id
+             * @description The original's element on that board.
+             */
+            element_id?: string | null;
+            /**
+             * @description What nobody waits for goes by the batch lane: it takes what the interactive one leaves.
+             * @default interactive
+             */
+            lane?: components["schemas"]["Lane"];
+            /**
+             * Start By
+             * @description A job that could not start until then expires.
+             * @example 2026-11-25T08:00:00Z
+             */
+            start_by?: string | null;
+            /**
+             * Run Timeout S
+             * @description How long it may run; by default as long as it needs, within reason.
+             */
+            run_timeout_s?: number | null;
+            /**
+             * Input Asset Id
+             * @example ast_01m88w2n4qeerszgh84bzknfkf
+             */
+            input_asset_id: string;
+        };
+        /** RecipeBatchIn */
+        RecipeBatchIn: {
+            /**
+             * Project Id
+             * @example prj_01m88w2n4qeerszgh84bzknfkf
+             */
+            project_id: string;
+            /** Input Asset Ids */
+            input_asset_ids: string[];
+            /** @default batch */
+            lane?: components["schemas"]["Lane"];
+            /**
+             * Start By
+             * @description Jobs that could not start until then expire.
+             * @example 2026-11-25T08:00:00Z
+             */
+            start_by?: string | null;
+            /**
+             * Run Timeout S
+             * @description Of each job.
+             */
+            run_timeout_s?: number | null;
         };
         /** ModelOut */
         ModelOut: {
@@ -3114,6 +3561,20 @@ export interface components {
                 "application/problem+json": {
                     /** @enum {unknown} */
                     code?: "batch_too_large" | "idempotency_key_reused" | "invalid_input" | "invalid_parameters" | "unknown_task";
+                } & components["schemas"]["Problem"];
+            };
+        };
+        /** @description `invalid_input`: Something in the input is not right; `invalid_parameters`: The parameters do not fit the task; `unknown_task`: There is no such task. */
+        "422.invalid_input.invalid_parameters.unknown_task": {
+            headers: {
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /** @enum {unknown} */
+                    code?: "invalid_input" | "invalid_parameters" | "unknown_task";
                 } & components["schemas"]["Problem"];
             };
         };
@@ -5550,6 +6011,408 @@ export interface operations {
             404: components["responses"]["404.not_found"];
             409: components["responses"]["409.conflict.request_in_progress"];
             422: components["responses"]["422.idempotency_key_reused.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    list_recipes: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
+                cursor?: string | null;
+                sort?: ("created_at" | "-created_at") | ("name" | "-name");
+                /** @description Later than this, which has a zone. */
+                created_after?: string | null;
+                /** @description Earlier than this. */
+                created_before?: string | null;
+                created_by?: string | null;
+                q?: string | null;
+            };
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_RecipeOut_"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    create_recipe: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Send the request again under the same key, and it has one effect and the same answer for a day.
+                 * @example 01m88w2n-4vew
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecipeIn"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            409: components["responses"]["409.conflict.request_in_progress"];
+            413: components["responses"]["413.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.idempotency_key_reused.invalid_input.invalid_parameters.unknown_task"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    get_recipe: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                recipe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeOut"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    delete_recipe: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The ETag of what you read, so that you don't undo somebody else's change; `*` for any.
+                 * @example "3"
+                 */
+                "If-Match": string;
+            };
+            path: {
+                recipe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            412: components["responses"]["412.precondition_failed"];
+            422: components["responses"]["422.invalid_input"];
+            428: components["responses"]["428.precondition_required"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    change_recipe: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The ETag of what you read, so that you don't undo somebody else's change; `*` for any.
+                 * @example "3"
+                 */
+                "If-Match": string;
+            };
+            path: {
+                recipe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecipeChangeIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            412: components["responses"]["412.precondition_failed"];
+            413: components["responses"]["413.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.invalid_input.invalid_parameters.unknown_task"];
+            428: components["responses"]["428.precondition_required"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    list_recipe_versions: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, asked with the same sort and filters. */
+                cursor?: string | null;
+                sort?: "created_at" | "-created_at";
+                /** @description Later than this, which has a zone. */
+                created_after?: string | null;
+                /** @description Earlier than this. */
+                created_before?: string | null;
+                created_by?: string | null;
+            };
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                recipe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_RecipeVersionOut_"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    run_recipe: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Send the request again under the same key, and it has one effect and the same answer for a day.
+                 * @example 01m88w2n-4vew
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                recipe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecipeRunIn"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            402: components["responses"]["402.budget_spent"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            409: components["responses"]["409.conflict.request_in_progress"];
+            413: components["responses"]["413.picture_too_large.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.idempotency_key_reused.invalid_input.invalid_parameters.unknown_task.wrong_document"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    run_recipe_on_many: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Send the request again under the same key, and it has one effect and the same answer for a day.
+                 * @example 01m88w2n-4vew
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                recipe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecipeBatchIn"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchOut"];
+                };
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            402: components["responses"]["402.budget_spent"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            408: components["responses"]["408.request_timeout"];
+            409: components["responses"]["409.conflict.request_in_progress"];
+            413: components["responses"]["413.picture_too_large.too_large"];
+            415: components["responses"]["415.unsupported_media"];
+            422: components["responses"]["422.batch_too_large.idempotency_key_reused.invalid_input.invalid_parameters.unknown_task"];
             429: components["responses"]["429.rate_limited"];
             431: components["responses"]["431.headers_too_large"];
             503: components["responses"]["503.part_unavailable"];

@@ -23,6 +23,7 @@ REQUESTS = {
     "search of one character": f"/api/v1/{LISTS['assets']}?q=%E4%BA%AC",
     "search that finds nothing": f"/api/v1/{LISTS['all assets']}?q=zzzz&sort=size_bytes",
     "jobs that run": f"/api/v1/{LISTS['jobs']}?state=running",
+    "recipes by name": f"/api/v1/{LISTS['recipes']}?sort=name",
     "projects by name": f"/api/v1/{LISTS['projects']}?sort=name&q=night",
     **{f"open{rest}": f"/api/v1/projects/{{project}}{rest}" for rest in OPEN},
 }
@@ -54,10 +55,12 @@ INSERT INTO assets_lineage (asset_id, workspace_id, job_id, task, task_version, 
         dtype, parameters, compute_us)
     SELECT id, workspace_id, uuidv7(), 'enhance', '1', 'm', '1', '', '', '{}', 1 FROM assets_asset
     WHERE workspace_id IN (SELECT id FROM tenant);
+INSERT INTO generations_recipe (id, workspace_id, name, steps, version, created_by_id)
+    SELECT uuidv7(), id, 'lantern ' || m, '[]', 1, person FROM tenant, generate_series(1, 2) AS m;
 INSERT INTO recommendations_part (workspace_id, kind, subject, data) SELECT id, 'shared', id, '{}' FROM tenant;
 """
 TABLES = "workspaces_person, workspaces_workspace, workspaces_member, projects_project, projects_document, \
-assets_asset, assets_lineage, generations_job, generations_charge, recommendations_part"
+assets_asset, assets_lineage, generations_job, generations_charge, generations_recipe, recommendations_part"
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,7 @@ def many_tenants(stack: Any) -> Iterator[None]:
         yield
         with superuser.transaction():
             superuser.execute("SET LOCAL session_replication_role = replica")  # each row is named, so none is left
-            for table in ("recommendations_part", "assets_lineage", "generations_charge"):
+            for table in ("recommendations_part", "assets_lineage", "generations_charge", "generations_recipe"):
                 superuser.execute(f"DELETE FROM {table} WHERE workspace_id IN (SELECT id FROM tenant)")  # noqa: S608 - ours
             for table in ("generations_job", "assets_asset"):
                 superuser.execute(f"DELETE FROM {table} WHERE workspace_id IN (SELECT id FROM tenant)")  # noqa: S608 - ours

@@ -10,6 +10,7 @@ from django.test import Client
 
 from backend.assets.models import Asset
 from backend.core import ids, tenancy
+from backend.generations import recipes
 from backend.generations.models import Charge, Job
 from backend.projects.models import DocumentKind
 from backend.projects.services import create_document, create_project
@@ -25,6 +26,7 @@ LISTS = {
     "all assets": "workspaces/{workspace}/assets",
     "jobs": "projects/{project}/jobs",
     "charges": "workspaces/{workspace}/charges",
+    "recipes": "workspaces/{workspace}/recipes",
 }
 SORTS = {
     "projects": ("created_at", "name"),
@@ -34,8 +36,9 @@ SORTS = {
     "all assets": ("created_at", "name", "size_bytes"),
     "jobs": ("created_at",),
     "charges": ("created_at",),
+    "recipes": ("created_at", "name"),
 }
-SEARCHED = ("projects", "documents", "assets", "all assets", "members")
+SEARCHED = ("projects", "documents", "assets", "all assets", "members", "recipes")
 MADE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -110,12 +113,18 @@ def make_charge(studio: Studio, job: Job) -> None:
         )
 
 
+def make_recipe(studio: Studio, name: str) -> None:
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        recipes.create(studio.workspace, name=name, steps=[{"task": "denoise", "parameters": {}}], by=studio.ada.id)
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_every_sort_word_both_ways(api: Api, studio: Studio, name: str) -> None:
     """Ascending is descending backwards, page by page."""
     make_assets(studio, "a", "b", "C")
-    for _ in range(2):
+    for word in ("a", "B"):
         make_charge(studio, make_job(studio))
+        make_recipe(studio, word)
     for sort in SORTS[name]:
         up, down = ([row.get("id", row) for row in walk(api, studio, name, sort=s)] for s in (sort, f"-{sort}"))
         assert up == down[::-1]
@@ -230,6 +239,7 @@ def test_search(api: Api, studio: Studio, name: str, q: str, found: set[str]) ->
 def test_every_search_finds_and_leaves_out(api: Api, studio: Studio, name: str) -> None:
     """By a part of the name in another case; what does not hold it stays out."""
     make_assets(studio, "Night Market.png")
+    make_recipe(studio, "Night market look")
     assert listed(api, studio, name, q="NIGHT m" if name != "members" else studio.bo.email[:8].upper()) == [ANY]
     assert listed(api, studio, name, q="no such thing") == []
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from backend.assets import queries, results
-from backend.assets.results import Provenance, Result
+from backend.assets.results import Result
 from backend.core import ids, tenancy
 from backend.generations import running, services, sweeper
 from backend.generations.claiming import Claim, Lease
 from backend.generations.errors import StepNotPossible
+from backend.generations.making import Made, StepMade
 from backend.generations.models import Job
 from backend.generations.states import ENDED, MAX_LOSSES, MAX_TRIES, State
 from tests.backend.api.test_jobs import picture
@@ -24,7 +25,9 @@ from tests.backend.generations.test_running import FAR, effects, fresh, held_job
 from tests.conftest import Studio
 
 FAULT = {"code": "part_unavailable", "detail": "It was away."}
-RESULT: Result = results.encode(np.zeros((8, 8, 3), np.uint8), None)
+PIXELS = np.zeros((8, 8, 3), np.uint8)
+RESULT: Result = results.encode(PIXELS, None)
+MADE = Made(PIXELS, (StepMade("enhance", "1", {"scale": 2}, "test", "1", "0" * 64, "fp32", 1000),))
 
 
 class History(RuleBasedStateMachine):
@@ -67,7 +70,7 @@ class History(RuleBasedStateMachine):
             source = queries.ref(ids.parse("ast", self.asset_id))
         assert source is not None
         try:
-            running._keep(Lease(claim), source, RESULT, self.provenance())
+            running._keep(Lease(claim), source, RESULT, MADE)
         except running.LeaseLost:
             assert claim is not self.holder
             return
@@ -130,20 +133,6 @@ class History(RuleBasedStateMachine):
     def wait_or_give_up(self) -> None:
         worth_it = len(self.claims) < MAX_TRIES and self.losses < MAX_LOSSES
         self.state = State.QUEUED if worth_it else State.FAILED
-
-    def provenance(self) -> Provenance:
-        return Provenance(
-            parent_id=ids.parse("ast", self.asset_id),
-            job_id=self.job.id,
-            task="enhance",
-            task_version="1",
-            model="test",
-            model_version="1",
-            model_digest="0" * 64,
-            dtype="fp32",
-            parameters={"scale": 2},
-            compute_us=1000,
-        )
 
     def teardown(self) -> None:
         """Leave no job that runs for ever: on its last chance it would hold up those of other tests."""
