@@ -1,4 +1,4 @@
-"""Recipes as they are kept: written, found, changed in versions, shared, refused. What they make: generations/test_recipes."""
+"""Recipes as they are kept: written, found, changed, shared, refused. What they make: generations/test_recipes."""
 
 from collections.abc import Callable
 from typing import Any
