@@ -6,7 +6,7 @@ under an asset that is being made of them, without a counter that could be wrong
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,12 +15,15 @@ from django.db import connection
 from backend.assets.models import Asset
 from backend.assets.pictures import Inspection, Rendition
 from backend.core import storage, tenancy
+from backend.core.storage import StorageUnavailable
 
 RENDITIONS = ("web", "thumbnail")
 
 
 _puts = ThreadPoolExecutor(max_workers=8, thread_name_prefix="s3-put")
-_looks = ThreadPoolExecutor(max_workers=8, thread_name_prefix="s3-look")  # a transaction waits: not behind large puts
+_quick = ThreadPoolExecutor(max_workers=8, thread_name_prefix="s3-quick")  # a transaction waits: not behind large puts
+SMALL_BYTES = 4_000_000
+_WAIT_S = 1.0
 
 
 class ContentVanished(Exception):
@@ -29,21 +32,24 @@ class ContentVanished(Exception):
 
 def write(workspace_id: uuid.UUID, sha256: str, whole: Rendition, renditions: Mapping[str, Rendition]) -> None:
     """Write a picture and its renditions side by side. Repeating it writes the same. Raises StorageUnavailable."""
-    key = storage.content_key(workspace_id, sha256)
-    written = _puts.submit(storage.put, key, whole.data, media_type=whole.media_type)
+    whole_put = _put(_puts, storage.content_key(workspace_id, sha256), whole)
     write_renditions(workspace_id, sha256, renditions)
-    written.result()
+    whole_put.result()
 
 
 def write_renditions(workspace_id: uuid.UUID, sha256: str, renditions: Mapping[str, Rendition]) -> None:
-    writes = [
-        _puts.submit(
-            storage.put, storage.rendition_key(workspace_id, sha256, name), made.data, media_type=made.media_type
-        )
-        for name, made in renditions.items()
-    ]
-    for written in writes:
-        written.result()
+    for put in _put_renditions(_puts, workspace_id, sha256, renditions):
+        put.result()
+
+
+def _put(pool: Executor, key: str, made: Rendition) -> "Future[None]":
+    return pool.submit(storage.put, key, made.data, media_type=made.media_type)
+
+
+def _put_renditions(
+    pool: Executor, workspace_id: uuid.UUID, sha256: str, renditions: Mapping[str, Rendition]
+) -> "list[Future[None]]":
+    return [_put(pool, storage.rendition_key(workspace_id, sha256, name), made) for name, made in renditions.items()]
 
 
 def describe(
@@ -66,10 +72,31 @@ def held(workspace_id: uuid.UUID, sha256: str) -> Iterator[None]:
     Raises: ContentVanished, when they are gone already.
     """
     _lock(workspace_id, sha256)
-    there = _looks.submit(storage.exists, storage.content_key(workspace_id, sha256))
+    there = _quick.submit(storage.exists, storage.content_key(workspace_id, sha256))
     yield
     if not there.result():
         raise ContentVanished(sha256)
+
+
+@contextmanager
+def written(
+    workspace_id: uuid.UUID, sha256: str, whole: Rendition, renditions: Mapping[str, Rendition]
+) -> Iterator[None]:
+    """As `held`, of bytes that are written beside what is done inside: small ones, for others wait for these locks.
+
+    Raises: StorageUnavailable, also where it takes more than a second.
+    """
+    _lock(workspace_id, sha256)
+    puts = [_put(_quick, storage.content_key(workspace_id, sha256), whole)]
+    puts += _put_renditions(_quick, workspace_id, sha256, renditions)
+    try:
+        yield
+    finally:  # whatever happened inside: none lands after somebody deleted what was left of it
+        _, late = wait(puts, timeout=_WAIT_S)
+    if late:
+        raise StorageUnavailable
+    for put in puts:
+        put.result()
 
 
 def drop_unused(workspace_id: uuid.UUID, contents: Iterable[str]) -> None:

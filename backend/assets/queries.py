@@ -116,11 +116,7 @@ _ASSETS = Listing(
 )
 
 
-def ref(asset_id: uuid.UUID) -> AssetRef | None:
-    """Needs a transaction in the asset's workspace."""
-    asset = Asset.objects.filter(pk=asset_id).first()
-    if asset is None:
-        return None
+def ref(asset: Asset) -> AssetRef:
     return AssetRef(
         id=asset.id,
         workspace_id=asset.workspace_id,

@@ -23,6 +23,11 @@ class Result:
     renditions: dict[str, Rendition]
     sha256: str
 
+    @property
+    def is_small(self) -> bool:
+        """So that it may be written while a transaction waits for it."""
+        return len(self.whole.data) <= content.SMALL_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
@@ -48,20 +53,31 @@ def encode(pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8] | None) -
 
 
 def write(workspace_id: uuid.UUID, result: Result) -> None:
-    """Write the objects, before the transaction that keeps them. Raises StorageUnavailable."""
+    """Write the objects before the transaction that keeps them. Raises StorageUnavailable."""
     content.write(workspace_id, result.sha256, result.whole, result.renditions)
 
 
 def keep(
-    result: Result, made: Provenance, *, workspace_id: uuid.UUID, project_id: uuid.UUID, name: str, by: uuid.UUID
+    result: Result,
+    made: Provenance,
+    *,
+    is_written: bool,
+    workspace_id: uuid.UUID,
+    project_id: uuid.UUID,
+    name: str,
+    by: uuid.UUID,
 ) -> Asset:
-    """Make the written result an asset, in the caller's transaction and workspace, whose lease it has checked.
+    """Make the result an asset, in the caller's transaction and workspace, whose lease it has checked. One that is not
+    written yet, which must be small, is written meanwhile.
 
     Raises:
         ContentVanished: write the result again, then keep it.
+        StorageUnavailable: it was not written within a second.
         IntegrityError: the job has its result already.
     """
-    with content.held(workspace_id, result.sha256):
+    content_of = workspace_id, result.sha256
+    there = content.held(*content_of) if is_written else content.written(*content_of, result.whole, result.renditions)
+    with there:
         asset = Asset.objects.create(
             id=ids.new_id(),
             workspace_id=workspace_id,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from backend.assets import queries, results
+from backend.assets.models import Asset
 from backend.assets.results import Result
 from backend.core import ids, tenancy
 from backend.generations import running, services, sweeper
@@ -67,8 +68,7 @@ class History(RuleBasedStateMachine):
         """A worker has its result: only the one that holds the job has an effect."""
         claim = self.any_claim(data)
         with tenancy.acting(workspace_id=claim.workspace_id):
-            source = queries.ref(ids.parse("ast", self.asset_id))
-        assert source is not None
+            source = queries.ref(Asset.objects.get(pk=ids.parse("ast", self.asset_id)))
         try:
             running._keep(Lease(claim), source, RESULT, MADE)
         except running.LeaseLost:
