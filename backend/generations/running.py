@@ -201,7 +201,12 @@ def _stage(lease: Lease, result: Result) -> None:
     the job is run again, and makes the same.
     """
     lease.wrote, claim = result.sha256, lease.claim
-    values = {"sha256": result.sha256, "job": claim.job_id, "attempt": claim.attempt, "state": State.RUNNING}
+    values: dict[str, Any] = {
+        "sha256": result.sha256,
+        "job": claim.job_id,
+        "attempt": claim.attempt,
+        "state": State.RUNNING,
+    }
     with closing(connections["system"]) as keeper, keeper.cursor() as cursor:  # as the heartbeats are: one statement
         cursor.execute(_STAGE, values)
         if cursor.fetchone() is None:
