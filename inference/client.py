@@ -32,7 +32,7 @@ from inference.loading import Loader, NoRoom
 from inference.mending import Mask
 from inference.models import Model
 from inference.registry import TASKS, model_named, task_named
-from inference.runs import Progress, Report, Result, Run, Server, check_picture
+from inference.runs import Area, Progress, Report, Result, Run, Server, check_picture
 from inference.tiles import Picture
 
 log = structlog.get_logger()
@@ -231,7 +231,7 @@ class Client:
         plan = model.plan(width=width, height=height)
         whole_px = sum(tile.pixels for tile in plan)
         doubt: Mask | None = None
-        waiting, reports = iter(plan), list[Report]()
+        waiting, reports, areas = iter(plan), list[Report](), list[Area]()
 
         async def take_turns() -> None:
             # A runner for each place in flight, so that a picture of a thousand tiles is never cut all at once.
@@ -252,7 +252,9 @@ class Client:
                 arrays.let_go(canvas)
                 arrays.let_go(picture)
                 reports.append(report)
-                work.progress.put(Progress(len(reports), len(plan), sum(one.compute_s for one in reports)))
+                areas.append(Area.of(tile, scale=model.scale))
+                compute_s = sum(one.compute_s for one in reports)
+                work.progress.put(Progress(len(reports), len(plan), compute_s, canvas, areas))
 
         with self._loader.using(model):
             if not self._loader.is_known(model):

@@ -2,14 +2,16 @@
 
 import queue
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from inference.errors import InvalidPicture
 from inference.gate import Turn
 from inference.models import Model
-from inference.tiles import Picture
+from inference.tiles import Picture, Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,21 @@ class Report:
     dtype: str
 
 
+class Area(NamedTuple):
+    """Of a picture, in pixels; half-open."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @classmethod
+    def of(cls, tile: Tile, *, scale: int) -> "Area":
+        """What the tile answers for, of a result that is `scale` times the picture."""
+        edges = tile.rows.start, tile.rows.stop, tile.columns.start, tile.columns.stop
+        return cls(*(scale * edge for edge in edges))
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is, in tiles, and the seconds of compute that they took."""
@@ -50,6 +67,8 @@ class Progress:
     done: int
     total: int
     compute_s: float
+    picture: Picture  # as it comes
+    areas: Sequence[Area]  # that have come; they are added to the end of it
 
 
 @dataclass(slots=True)

@@ -23,7 +23,8 @@ from backend.api.schemas import (
     RecipeId,
 )
 from backend.core import ids
-from backend.generations import queries, services
+from backend.core.errors import NotFound
+from backend.generations import previews, queries, services
 from backend.generations.errors import (
     BudgetSpent,
     InvalidParameters,
@@ -40,6 +41,7 @@ from backend.workspaces.rights import Act
 from inference.errors import PictureTooLarge, UnknownTask
 
 router = Router(tags=["jobs"])
+PREVIEW = {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}}
 router.add_router("", edits.router)
 router.add_router("", stream.router)
 
@@ -152,6 +154,12 @@ class JobOut(Schema):
     lane: Lane
     state: State
     progress: ProgressOut
+    preview_url: Annotated[
+        str | None,
+        Field(
+            description="While it runs: its picture as far as it is made, small. Another address for each newer one."
+        ),
+    ]
     input_asset_id: AssetId | None
     output_asset_id: AssetId | None
     document_id: DocumentId | None
@@ -226,6 +234,26 @@ def get_job(request: Request, job_id: JobId) -> dict[str, Any]:
     if job.state == State.QUEUED:
         outlook.look_again(job)
     return queries.present(job)
+
+
+@router.get(
+    "/jobs/{job_id}/preview",
+    response={200: None},
+    operation_id="get_job_preview",
+    openapi_extra={
+        "responses": {200: {"description": "The picture, as WebP: transparent where nothing is yet.", **PREVIEW}}
+    },
+)
+def get_job_preview(request: Request, job_id: JobId, n: Annotated[int, Query(ge=0, le=2**31)] = 0) -> HttpResponse:
+    """What a job that runs has made by now, of at most 512 pixels a side. 404 before, afterwards, and for small ones.
+
+    `n`: as `preview_url` has it; the newest is given, whatever it is.
+    """
+    job = queries.access_job(request.person_id, job_id, Act.READ)
+    data = previews.latest(job.id) if job.state == State.RUNNING else None
+    if data is None:
+        raise NotFound("There is no preview of this job, or no more: look at what it made.")
+    return HttpResponse(data, content_type="image/webp", headers={"Cache-Control": "private, no-store"})
 
 
 @router.post("/jobs/{job_id}/cancel", response={200: JobOut}, operation_id="cancel_job")

@@ -241,6 +241,13 @@ def encode_result(pixels: arrays.Bytes, alpha: arrays.Bytes | None) -> tuple[Ren
         return _encode(image, quality=RESULT_QUALITY), renditions
 
 
+def encode_preview(pixels: arrays.Bytes) -> bytes:
+    """Small (h, w, 4) uint8 as WebP."""
+    with _decoding:
+        data: bytes = _from_pixels(pixels).webpsave_buffer(Q=70, effort=0, keep="none")
+    return data
+
+
 def save_lossless(pixels: arrays.Bytes, to: Path) -> int:
     """Write (H, W, 3) uint8 into the file `to`, of which `read_pixels` gives the same: its size in bytes.
 

@@ -33,8 +33,10 @@ RETURNING attempt, traceparent, task, extract(epoch FROM now() - created_at)::fl
 """
 _BEAT = """
 UPDATE generations_job AS job SET lease_until = now() + %s * interval '1 second',
-    progress_done = held.done, progress_total = held.total, progress_step = held.step
-FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::int[], %s::int[]) AS held (id, attempt, done, total, step)
+    progress_done = held.done, progress_total = held.total, progress_step = held.step,
+    progress_preview = held.preview
+FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
+    AS held (id, attempt, done, total, step, preview)
 WHERE job.id = held.id AND job.attempt = held.attempt AND job.state = 'running' RETURNING job.id
 """
 _STILL = "SELECT id, attempt FROM generations_job WHERE id = ANY(%s) AND state = 'running'"
@@ -68,6 +70,7 @@ class Lease:
     done: int = 0
     total: int = 0
     step: int = 0  # from 1
+    preview: int = 0
     used_us: dict[int, int] = field(default_factory=dict)  # of compute, by each step
     wrote: str | None = None  # the SHA-256 of what this attempt wrote to S3
     lost: threading.Event = field(default_factory=threading.Event)
@@ -182,9 +185,8 @@ class Keeper:
             return
         with connections["system"].cursor() as cursor:
             if beat:
-                columns = zip(
-                    *((h.claim.job_id, h.claim.attempt, h.done, h.total, h.step) for h in leases), strict=True
-                )
+                held_ones = ((h.claim.job_id, h.claim.attempt, h.done, h.total, h.step, h.preview) for h in leases)
+                columns = zip(*held_ones, strict=True)
                 cursor.execute(_BEAT, [settings.JOB_LEASE_S, *map(list, columns)])
                 held = {row[0] for row in cursor.fetchall()}
                 gone = [lease for lease in leases if lease.claim.job_id not in held]

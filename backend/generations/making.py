@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ from backend.generations import chains, intermediates, rollouts
 from backend.generations.chains import ChainStep
 from backend.generations.claiming import Lease
 from backend.generations.models import Job
-from backend.generations.queries import present
+from backend.generations.previews import Preview
+from backend.generations.queries import present, preview_url
 from backend.generations.turns import JobTurn, turns
 from inference import client
 from inference.errors import InferenceFailed
@@ -68,7 +70,7 @@ def make(job: Job, lease: Lease, source: AssetRef, pixels: Bytes) -> Made:
     work = _Work(job, lease, source, pixels)
     picture, made = work.found(pixels)
     connections.close_all()  # the network takes seconds to minutes
-    with turns.of(lease.claim) as turn:
+    with turns.of(lease.claim) as turn, closing(work.preview):
         while len(made) < len(work.chain):
             result = work.run(picture, turn, number=len(made) + 1)
             picture = result.picture
@@ -92,6 +94,7 @@ class _Work:
         self._costs_s = chains.costs_s(self.chain, width=width, height=height)
         self._tiles = chains.tiles_of(self.chain, self._models, width=width, height=height)
         self._first = 1  # step that is run
+        self.preview = Preview(job.id)
         limit_s = job.run_timeout_s or max(settings.JOB_RUN_TIMEOUT_S, _TIMES_THE_ESTIMATE * job.estimate_us / 1e6)
         self._deadline = time.monotonic() + limit_s
 
@@ -140,16 +143,20 @@ class _Work:
         """Tells open pages at most ten times a second; the keeper writes the same to the row with its heartbeat."""
         topic, shown, told_at = ids.show("prj", self.job.project_id), present(self.job), 0.0
         before, after = sum(self._tiles[self._first - 1 : number - 1]), sum(self._tiles[number:])
-        lease = self.lease
+        lease, preview = self.lease, self.preview
+        preview.begin()
 
         def told(now: Progress) -> None:
             nonlocal told_at
             lease.done, lease.total = before + now.done, before + now.total + after
             lease.used_us[number] = round(now.compute_s * 1e6)
+            preview.show(now.picture, now.areas, total=now.total)
+            lease.preview = preview.number
             if now.done == now.total or time.monotonic() - told_at >= _TELL_EVERY_S:
                 told_at = time.monotonic()
                 progress = {"done": lease.done, "total": lease.total, "step": number}
-                live.publish_now(topic, "job", {**shown, "progress": progress})
+                url = preview_url(self.job.id, preview.number)
+                live.publish_now(topic, "job", {**shown, "progress": progress, "preview_url": url})
 
         return told
 

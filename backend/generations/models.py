@@ -129,6 +129,7 @@ class Job(models.Model):
     progress_done = models.IntegerField(default=0)
     progress_total = models.IntegerField(default=0)
     progress_step = models.SmallIntegerField(default=0, db_default=0)  # that runs, from 1
+    progress_preview = models.IntegerField(default=0, db_default=0)  # the number of the last one; 0 for none
     error = models.JSONField(null=True)  # {code, detail}
     estimate_us = models.BigIntegerField()
     ahead_us = models.BigIntegerField(default=0, db_default=0)  # of compute, that was to be done before its end

@@ -72,6 +72,7 @@ def present(job: Job) -> dict[str, Any]:
         "state": job.state,
         "recipe": present_recipe(job.recipe),
         "progress": {"done": job.progress_done, "total": job.progress_total, "step": job.progress_step},
+        "preview_url": preview_url(job.id, job.progress_preview) if job.state == State.RUNNING else None,
         "input_asset_id": _shown("ast", job.input_asset_id),
         "output_asset_id": _shown("ast", job.output_asset_id),
         "document_id": _shown("doc", job.document_id),
@@ -90,6 +91,11 @@ def present(job: Job) -> dict[str, Any]:
         "started_at": times.show(job.started_at) if job.started_at else None,
         "finished_at": times.show(job.finished_at) if job.finished_at else None,
     }
+
+
+def preview_url(job_id: uuid.UUID, number: int) -> str | None:
+    """Another one for each that is shown."""
+    return f"/api/v1/jobs/{ids.show('job', job_id)}/preview?n={number}" if number else None
 
 
 def presented(job_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from backend.assets.models import Asset, Lineage, Upload
-from backend.core import ids, storage, tenancy
+from backend.core import ids, storage, tenancy, valkey
 from backend.generations.models import Batch, Job, Recipe, RecipeVersion
 from backend.projects.models import Document, DocumentKind, Project
 from backend.workspaces import tokens
@@ -147,6 +147,16 @@ def a_job(tenant: Tenant, by: Person) -> str:
             not_before=timezone.now() + FAR,
         )
     return ids.show("job", row.id)
+
+
+def a_running_job(tenant: Tenant, by: Person) -> str:
+    """It shows what it has made."""
+    shown = a_job(tenant, by)
+    job_id = ids.parse("job", shown)
+    with tenancy.acting(workspace_id=tenant.workspace.id):
+        Job.objects.filter(pk=job_id).update(state="running", lease_until=timezone.now() + FAR)
+    valkey.client().set(f"preview:{job_id}", f"preview {tenant.mark}".encode(), ex=60)
+    return shown
 
 
 def a_done_job(tenant: Tenant, by: Person) -> str:

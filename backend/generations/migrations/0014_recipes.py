@@ -75,6 +75,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="job",
+            name="progress_preview",
+            field=models.IntegerField(db_default=0, default=0),
+        ),
+        migrations.AddField(
+            model_name="job",
             name="progress_step",
             field=models.SmallIntegerField(db_default=0, default=0),
         ),

@@ -625,6 +625,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs/{job_id}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Job Preview
+         * @description What a job that runs has made by now, of at most 512 pixels a side. 404 before, afterwards, and for small ones.
+         *
+         *     `n`: as `preview_url` has it; the newest is given, whatever it is.
+         */
+        get: operations["get_job_preview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs/{job_id}/cancel": {
         parameters: {
             query?: never;
@@ -2087,6 +2109,11 @@ export interface components {
             lane: components["schemas"]["Lane"];
             state: components["schemas"]["State"];
             progress: components["schemas"]["ProgressOut"];
+            /**
+             * Preview Url
+             * @description While it runs: its picture as far as it is made, small. Another address for each newer one.
+             */
+            preview_url: string | null;
             /**
              * Input Asset Id
              * @example ast_01m88w2n4qeerszgh84bzknfkf
@@ -5660,6 +5687,57 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description What you have is still right. */
+            304: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.bad_request"];
+            401: components["responses"]["401.not_signed_in"];
+            403: components["responses"]["403.forbidden"];
+            404: components["responses"]["404.not_found"];
+            422: components["responses"]["422.invalid_input"];
+            429: components["responses"]["429.rate_limited"];
+            431: components["responses"]["431.headers_too_large"];
+            503: components["responses"]["503.part_unavailable"];
+        };
+    };
+    get_job_preview: {
+        parameters: {
+            query?: {
+                n?: number;
+            };
+            header?: {
+                /**
+                 * @description The ETag of what you have: 304 if it is still right.
+                 * @example "3"
+                 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture, as WebP: transparent where nothing is yet. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
                 };
             };
             /** @description What you have is still right. */
