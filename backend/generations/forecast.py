@@ -1,15 +1,17 @@
 """Says when a job will end, from what waits and from how long it took until now. Pure: numpy alone.
 
-What waits is shared out as the scheduler does it, as if compute flowed: all workspaces of a lane get the same, and all
-people of a workspace. So what is done before a job ends is known, in compute. How long that takes is learned from the
-jobs that ended last: how long they ran for their compute, how much compute was done in a second when there was enough
-of it, and what came on top. How wrong such predictions were says how wide the range has to be in which nine of ten jobs
-end. (A regression on what was ahead of them fails: of batches that are sent at once the first knew too little.)
+What waits is shared out as the scheduler does it, as if compute flowed: all workspaces of a lane get the same for their
+weight, and all people of a workspace the same. So what is done before a job ends is known, in compute. How long that
+takes is learned from the jobs that ended last: how long they ran for their compute, how much compute was done in a
+second when there was enough of it, and what came on top. How wrong such predictions were says how wide the range has to
+be in which nine of ten jobs end. (A regression on what was ahead of them fails: of batches that are sent at once the
+first knew too little.)
 
 Sources: Parekh, Gallager 1993, "A Generalized Processor Sharing Approach to Flow Control"; Vovk, Gammerman, Shafer,
 "Algorithmic Learning in a Random World", 2005: the range is a split conformal prediction, of relative errors.
 """
 
+import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,9 +58,15 @@ class Expected(NamedTuple):
 
 
 class Backlog:
-    """Seconds of compute that wait or are under way, of each person in each lane. Summed once, asked often."""
+    """Seconds of compute that wait or are under way, of each person in each lane. Summed once, asked often.
 
-    def __init__(self, of: Mapping[Flow, float] | None = None) -> None:
+    `weights`: of workspaces, where they are not 1.
+    """
+
+    def __init__(
+        self, of: Mapping[Flow, float] | None = None, *, weights: Mapping[uuid.UUID, float] | None = None
+    ) -> None:
+        self._weights = weights or {}
         self._people: defaultdict[Flow, dict[Flow, float]] = defaultdict(dict)  # by their workspace
         self._homes: dict[Lane, dict[Flow, float]] = {lane: {} for lane in Lane}
         for flow, waits_s in (of or {}).items():
@@ -79,20 +87,26 @@ class Backlog:
         """All compute that is done until the person has been given as much as each of `upto`."""
         home = flow.parent
         colleagues = [waits_s for other, waits_s in self._people[home].items() if other != flow]
-        upto_home = upto + _given(colleagues, upto)  # what the workspace must be given
-        others = [waits_s for other, waits_s in self._homes[flow.lane].items() if other != home]
+        upto_home = upto + _given(colleagues, np.ones(len(colleagues)), upto)  # what the workspace must be given
+        others = {other: waits_s for other, waits_s in self._homes[flow.lane].items() if other != home}
+        weights = np.array([self._weight(other) for other in others], np.float64) / self._weight(home)
         rank = flow.lane.rank
         sooner = sum(sum(homes.values()) for lane, homes in self._homes.items() if lane.rank < rank)
         later = sum(sum(homes.values()) for lane, homes in self._homes.items() if lane.rank > rank)
-        return upto_home + _given(others, upto_home) + sooner + min(later, UNIT_S)
+        return upto_home + _given(list(others.values()), weights, upto_home) + sooner + min(later, UNIT_S)
+
+    def _weight(self, home: Flow) -> float:
+        return self._weights.get(home.workspace_id, 1.0) if home.workspace_id else 1.0
 
 
-def _given(waiting_s: Sequence[float], each: _Floats) -> _Floats:
-    """The sum of what those who wait are given, where each gets `each`, or all that it waits for."""
-    ordered = np.sort(np.asarray(waiting_s, np.float64))
-    summed = np.concatenate([[0.0], np.cumsum(ordered)])
-    served = np.searchsorted(ordered, each, side="right")
-    result: _Floats = summed[served] + each * (len(ordered) - served)
+def _given(waiting_s: Sequence[float], weights: _Floats, each: _Floats) -> _Floats:
+    """The sum of what those who wait are given, where each gets its weight times `each`, or all that it waits for."""
+    waits = np.asarray(waiting_s, np.float64)
+    order = np.argsort(waits / weights)
+    waits, weights = waits[order], weights[order]
+    served = np.searchsorted(waits / weights, each, side="right")
+    summed, left = (np.concatenate([[0.0], np.cumsum(of)]) for of in (waits, weights))
+    result: _Floats = summed[served] + each * (left[-1] - left[served])
     return result
 
 

@@ -18,6 +18,7 @@ from django.db import DatabaseError, connections
 from psycopg_pool import PoolTimeout
 
 from backend.core import tenancy
+from backend.generations import flows
 from backend.generations.chains import RECIPE
 from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, learned
 from backend.generations.models import Job
@@ -161,7 +162,8 @@ class Outlook:
         with self._lock:
             self._added = []
         cursor.execute(_BACKLOG)
-        backlog = Backlog({Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()})
+        waits_s = {Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()}
+        backlog = Backlog(waits_s, weights=flows.weights())
         with self._lock:
             for flow, own_s in self._added:
                 backlog.add(flow, own_s)
