@@ -68,8 +68,9 @@ class Gate:
             raise
 
     def _leave(self) -> None:
-        if not self._waiting:
+        # One that is cancelled is still among them until its task runs.
+        ranks = [(turn.rank(), at) for at, (turn, mine) in enumerate(self._waiting) if not mine.cancelled()]
+        if not ranks:
             self._free += 1
             return
-        _rank, at = min((turn.rank(), at) for at, (turn, _mine) in enumerate(self._waiting))
-        self._waiting.pop(at)[1].set_result(None)
+        self._waiting.pop(min(ranks)[1])[1].set_result(None)

@@ -49,6 +49,24 @@ async def test_the_lowest_rank_goes_first(ranks: list[int], places: int) -> None
     assert went[places:] == sorted(went[places:])
 
 
+async def test_who_is_cancelled_with_the_holder_is_given_nothing() -> None:
+    """As the tiles of one run are: all at once, before any of them could say that it waits no longer."""
+    gate, never = Gate(1), asyncio.Event()
+
+    async def go() -> None:
+        async with gate.place(InOrder(), timeout_s=5):
+            await never.wait()
+
+    tasks = [asyncio.create_task(go()) for _ in range(3)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(how) for how in ended] == [asyncio.CancelledError] * 3
+    async with gate.place(InOrder(), timeout_s=0.1):
+        """It is free."""
+
+
 async def test_ranks_count_as_they_are_when_a_place_falls_free() -> None:
     """Whoever was given something meanwhile goes back."""
     gate, went = Gate(1), list[Ranked]()
