@@ -23,8 +23,12 @@ class Span:
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def widened(self, by: int, limit: int) -> "Span":
-        return Span(max(0, self.start - by), min(limit, self.stop + by))
+    def widened(self, by: int, within: "Span") -> "Span":
+        return Span(max(within.start, self.start - by), min(within.stop, self.stop + by))
+
+    def since(self, origin: int) -> "Span":
+        """Counted from there."""
+        return Span(self.start - origin, self.stop - origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,12 @@ class Tile:
         )
 
     @property
+    def window(self) -> tuple[slice, slice]:
+        """What the network must see, as an index."""
+        rows, columns = self.outer_rows, self.outer_columns
+        return slice(rows.start, rows.stop), slice(columns.start, columns.stop)
+
+    @property
     def pixels(self) -> int:
         """What the network computes, halo included."""
         return len(self.outer_rows) * len(self.outer_columns)
@@ -57,24 +67,38 @@ def plan(*, width: int, height: int, tile_px: int, halo_px: int, align_px: int =
 
     Each begins, halo and all, at multiples of `align_px`, of which both other lengths must be multiples.
     """
+    rows, columns = Span(0, height), Span(0, width)
+    return parts(Tile(rows, columns, rows, columns), part_px=tile_px, halo_px=halo_px, align_px=align_px)
+
+
+def parts(tile: Tile, *, part_px: int, halo_px: int, align_px: int = 1) -> list[Tile]:
+    """Cut a tile as `plan` cuts a picture; each part is a tile that sees nothing beyond it."""
     return [
-        Tile(rows, columns, rows.widened(halo_px, height), columns.widened(halo_px, width))
-        for rows in _shares(height, tile_px, align_px)
-        for columns in _shares(width, tile_px, align_px)
+        Tile(rows, columns, rows.widened(halo_px, tile.outer_rows), columns.widened(halo_px, tile.outer_columns))
+        for rows in _shares(tile.rows, part_px, align_px)
+        for columns in _shares(tile.columns, part_px, align_px)
     ]
 
 
-def _shares(length: int, longest: int, align_px: int) -> Iterator[Span]:
+def inside(part: Tile, tile: Tile) -> Tile:
+    """The part as it lies in `cut(picture, tile)`."""
+    top, left = tile.outer_rows.start, tile.outer_columns.start
+    return Tile(
+        part.rows.since(top), part.columns.since(left), part.outer_rows.since(top), part.outer_columns.since(left)
+    )
+
+
+def _shares(whole: Span, longest: int, align_px: int) -> Iterator[Span]:
     # Equal shares: 300 becomes 150 + 150, and not 256 + 44, whose halo would cost more than the tile.
-    count, pieces = -(-length // longest), -(-length // align_px)
+    count, pieces = -(-len(whole) // longest), -(-len(whole) // align_px)
     for n in range(count):
-        yield Span(align_px * (n * pieces // count), min(length, align_px * ((n + 1) * pieces // count)))
+        stop = whole.start + align_px * ((n + 1) * pieces // count)
+        yield Span(whole.start + align_px * (n * pieces // count), min(whole.stop, stop))
 
 
 def cut(picture: Picture, tile: Tile) -> Picture:
     """The tile with its halo, (h, w, …), contiguous."""
-    outer = picture[tile.outer_rows.start : tile.outer_rows.stop, tile.outer_columns.start : tile.outer_columns.stop]
-    return np.ascontiguousarray(outer)
+    return np.ascontiguousarray(picture[tile.window])
 
 
 def place(canvas: Picture, tile: Tile, answer: Picture, *, scale: int) -> None:

@@ -53,6 +53,26 @@ def test_stitched_equals_untiled(width: int, height: int, tile_px: int, radius: 
     assert np.array_equal(canvas, _doubled(_blurred(picture, radius)))
 
 
+@settings(deadline=None, max_examples=40)  # the machine may be busy
+@given(width=sides, height=sides, tile_px=longest, part_px=st.integers(4, 20), radius=radii)
+def test_parts_make_up_the_tile(width: int, height: int, tile_px: int, part_px: int, radius: int) -> None:
+    """Each pixel belongs to one part, which sees no more than its tile, and yet enough for the untiled result."""
+    picture = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    canvas, count = np.zeros_like(picture), np.zeros((height, width), int)
+    for tile in tiles.plan(width=width, height=height, tile_px=tile_px, halo_px=radius):
+        piece = tiles.cut(picture, tile)
+        for part in tiles.parts(tile, part_px=part_px, halo_px=radius):
+            top, bottom, left, right = part.halo
+            seen = tiles.cut(piece, tiles.inside(part, tile))
+            assert np.array_equal(seen, tiles.cut(picture, part))
+            answer = _blurred(seen, radius)
+            tiles.place(canvas, part, answer[top : len(answer) - bottom, left : answer.shape[1] - right], scale=1)
+            tiles.area(count, part, scale=1)[...] += 1
+            assert max(len(part.rows), len(part.columns)) <= part_px
+    assert (count == 1).all()
+    assert np.array_equal(canvas, _blurred(picture, radius))
+
+
 def test_the_picture_s_border_has_no_halo() -> None:
     """A lone tile is the whole picture, with nothing around it."""
     [tile] = tiles.plan(width=100, height=50, tile_px=256, halo_px=21)
