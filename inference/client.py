@@ -6,7 +6,6 @@ crossing from sync to async: the caller's thread only waits, reports progress an
 """
 
 import asyncio
-import json
 import os
 import queue
 import threading
@@ -24,8 +23,9 @@ from django.conf import settings
 from pydantic import BaseModel
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
-from backend.core import arrays, metrics, trace
+from backend.core import arrays, trace
 from inference import mending, tiles
+from inference.asking import Answer, ask, status_of
 from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout, TritonUnavailable
 from inference.gate import Gate, InOrder, Turn
 from inference.loading import Loader, NoRoom
@@ -75,9 +75,9 @@ def run(
 
     `version`: of the task's model; without one the newest that is stable.
 
-    `on_progress` hears of the tiles that are done; `cancelled()` is asked twenty times a second, so it must be cheap.
-    A Triton that is away is waited for until `timeout_s` is over. Of all runs of this process `turn` says whose tile
-    goes next.
+    `on_progress` hears of the tiles that are done, or of their parts where the model answers in parts; `cancelled()` is
+    asked twenty times a second, so it must be cheap. A Triton that is away is waited for until `timeout_s` is over. Of
+    all runs of this process `turn` says whose tile goes next.
 
     Raises: UnknownTask, UnknownModel, InvalidPicture, PictureTooLarge, ScratchFull, InferenceCancelled,
     TritonUnavailable, InferenceFailed, InferenceTimeout.
@@ -229,32 +229,33 @@ class Client:
         model, picture, canvas = work.model, work.picture, work.canvas
         height, width = picture.shape[:2]
         plan = model.plan(width=width, height=height)
-        whole_px = sum(tile.pixels for tile in plan)
+        whole_px, total = sum(tile.pixels for tile in plan), sum(len(model.parts(tile)) for tile in plan)
         doubt: Mask | None = None
         waiting, reports, areas = iter(plan), list[Report](), list[Area]()
 
         async def take_turns() -> None:
             # A runner for each place in flight, so that a picture of a thousand tiles is never cut all at once.
-            nonlocal doubt
             for tile in waiting:
                 try:
                     async with self._gate.place(work.turn, timeout_s=work.left_s()):
                         share = tile.pixels / whole_px
                         work.turn.took(share)
-                        result, doubtful, report = await self._tile(work, tile)
-                        work.turn.used(share, report.compute_s)
+                        work.turn.used(share, await self._tile(work, tile, place))
                 except TimeoutError as exc:
                     raise InferenceTimeout("Other runs kept the model busy until the time was over.") from exc
-                tiles.place(canvas, tile, result, scale=model.scale)
-                if doubtful.any():
-                    doubt = np.zeros((height, width), np.uint8) if doubt is None else doubt
-                    tiles.place(doubt, tile, doubtful, scale=1)
-                arrays.let_go(canvas)
-                arrays.let_go(picture)
-                reports.append(report)
-                areas.append(Area.of(tile, scale=model.scale))
-                compute_s = sum(one.compute_s for one in reports)
-                work.progress.put(Progress(len(reports), len(plan), compute_s, canvas, areas))
+
+        def place(answer: Answer) -> None:
+            nonlocal doubt
+            tiles.place(canvas, answer.part, answer.result, scale=model.scale)
+            if answer.doubt.any():
+                doubt = np.zeros((height, width), np.uint8) if doubt is None else doubt
+                tiles.place(doubt, answer.part, answer.doubt, scale=1)
+            arrays.let_go(canvas)
+            arrays.let_go(picture)
+            reports.append(answer.report)
+            areas.append(Area.of(answer.part, scale=model.scale))
+            compute_s = sum(one.compute_s for one in reports)
+            work.progress.put(Progress(len(reports), total, compute_s, canvas, areas))
 
         with self._loader.using(model):
             if not self._loader.is_known(model):
@@ -265,7 +266,7 @@ class Client:
                         runners.create_task(take_turns())
             except ExceptionGroup as group:
                 raise group.exceptions[0] from group.exceptions[0].__cause__
-        if len(reports) < len(plan):  # a group takes a call that gRPC cancelled by itself for one that was to end
+        if len(reports) < total:  # a group takes a call that gRPC cancelled by itself for one that was to end
             raise InferenceFailed("Not all of the picture was processed. Run it again.")
         if len({(report.digest, report.dtype) for report in reports}) != 1:
             raise InferenceFailed("The model was replaced in the middle of the run. Run it again.")
@@ -280,18 +281,30 @@ class Client:
         )
         return result, doubt
 
-    async def _tile(self, work: Run, tile: tiles.Tile) -> tuple[Picture, Mask, Report]:
-        """Ask until there is an answer, the time is up, or asking again can't help."""
+    async def _tile(self, work: Run, tile: tiles.Tile, place: Callable[[Answer], None]) -> float:
+        """Ask until all parts have come, the time is up, or asking again can't help. Gives their seconds of compute.
+
+        What has come is not asked for again.
+        """
+        missing, compute_s = work.model.parts(tile), 0.0
+
+        def came(answer: Answer) -> None:
+            nonlocal compute_s
+            place(answer)
+            missing.remove(answer.part)
+            compute_s += answer.report.compute_s
+
         pause_s, broken = _FIRST_PAUSE_S, 0
         away: InferenceServerException | None = None  # Triton was, when it was asked last
-        while True:
+        while missing:
             if away is not None and work.left_s() < _TOO_LITTLE_S:
                 raise TritonUnavailable from away
             try:
-                return await self._ask(work, tile)
+                await ask(self._stub, work, tile, tuple(missing), came)
+                continue
             except InferenceServerException as exc:
                 unknown = _UNKNOWN in exc.message()
-                status = "UNAVAILABLE" if unknown else _status(exc)
+                status = "UNAVAILABLE" if unknown else status_of(exc)
                 broken += unknown or status in _PERHAPS_BROKEN
                 if unknown and broken < _TRIES_WHEN_BROKEN and await self._load(work.model, until=work.deadline):
                     continue
@@ -305,6 +318,7 @@ class Client:
                 log.warning("inference.tile_retried", model=work.model.served, status=status, pause_s=pause_s)
             await asyncio.sleep(min(pause_s, max(work.left_s(), 0.0)))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        return compute_s
 
     async def _load(self, model: Model, *, until: float) -> bool:
         """Have Triton load the model, which nobody needed until now. False: it went away meanwhile.
@@ -319,33 +333,10 @@ class Client:
         except TimeoutError:
             return False
         except InferenceServerException as exc:
-            if _status(exc) in ("UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED"):
+            if status_of(exc) in ("UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED"):
                 return False
             raise InferenceFailed(f"The model {model.served} can't be loaded: {exc.message()}") from exc
         return True
-
-    async def _ask(self, work: Run, tile: tiles.Tile) -> tuple[Picture, Mask, Report]:
-        piece = tiles.cut(work.picture, tile)
-        inputs = [_input("PICTURE", piece, "UINT8"), _input("HALO", np.array(tile.halo, np.int32), "INT32")]
-        began, outcome = time.perf_counter(), "CANCELLED"
-        try:
-            served = work.model.served
-            with trace.continued(work.traceparent, "triton.infer", kind="client", model=served) as traceparent:
-                answer = await self._stub.infer(
-                    served,
-                    inputs,
-                    parameters={"traceparent": traceparent, "arguments": json.dumps(work.arguments)},
-                    client_timeout=max(work.left_s(), 0.001),
-                )
-            outcome = "ok"
-        except InferenceServerException as exc:
-            outcome = _status(exc)
-            raise
-        finally:
-            metrics.TRITON_DURATION.labels(work.model.served, outcome).observe(time.perf_counter() - began)
-        report = json.loads(answer.as_numpy("REPORT").tobytes())
-        said = Report(report["compute_s"], report["digest"], report["dtype"])
-        return answer.as_numpy("RESULT"), answer.as_numpy("DOUBT"), said
 
 
 class _Control:
@@ -367,17 +358,6 @@ class _Control:
         found = await self._stub.get_inference_statistics()
         now = time.time()
         return {one.name: now - one.last_inference / 1000 for one in found.model_stats}
-
-
-def _status(exc: InferenceServerException) -> str:
-    """gRPC's name of what went wrong."""
-    return str(exc.status()).removeprefix("StatusCode.")
-
-
-def _input(name: str, value: np.ndarray[Any, Any], datatype: str) -> triton.InferInput:
-    tensor = triton.InferInput(name, list(value.shape), datatype)
-    tensor.set_data_from_numpy(value)
-    return tensor
 
 
 def _report(work: Run, on_progress: Callable[[Progress], None], *, wait_s: float) -> None:

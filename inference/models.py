@@ -53,7 +53,8 @@ class Model:
     `memory_mb`: what its processes take at most, all instances together.
     `halo_px`: at least the network's receptive radius: a pixel that many away from a tile's edge cannot see the edge.
     `tile_px`: the longest side of a tile without its halo; chosen by measurement (tests/bench/inference_compute.py).
-    `align_px`: tiles begin at multiples of it, for a network that does not treat all pixels alike.
+    `part_px`: of a model that answers a tile in parts as they finish, the longest side of one; 0: it answers at once.
+    `align_px`: tiles and parts begin at multiples of it, for a network that does not treat all pixels alike.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Model:
     scale: int
     halo_px: int
     tile_px: int
+    part_px: int = 0
     align_px: int = 1
     memory_mb: int = 1000
     stable: bool = True  # else it is there to be tried: jobs go to it where operators say so
@@ -75,11 +77,22 @@ class Model:
         """What Triton calls it: each version is a model of its own there, loaded and unloaded without the others."""
         return f"{self.name}_v{self.version}"
 
+    @property
+    def streamed(self) -> bool:
+        """Whether it answers a tile in parts."""
+        return self.part_px > 0
+
     def plan(self, *, width: int, height: int) -> list[Tile]:
         """A picture's tiles."""
         return tiles.plan(
             width=width, height=height, tile_px=self.tile_px, halo_px=self.halo_px, align_px=self.align_px
         )
+
+    def parts(self, tile: Tile) -> list[Tile]:
+        """What it answers a tile in: itself, where it answers at once."""
+        if not self.streamed:
+            return [tile]
+        return tiles.parts(tile, part_px=self.part_px, halo_px=self.halo_px, align_px=self.align_px)
 
 
 _SPAN_CARD = (

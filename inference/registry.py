@@ -1,6 +1,6 @@
 """Hides which tasks and models there are: those of Atelier, and those of the modules that INFERENCE_TASKS names.
 
-Such a module has a `TASK` and the `MODELS` that it brings, each version one; `inference/examples/posterise.py` is one.
+Such a module has a `TASK` and the `MODELS` that it brings, each version one; `inference/examples` holds two.
 Imports no torch.
 """
 

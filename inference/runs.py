@@ -62,7 +62,7 @@ class Area(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is, in tiles, and the seconds of compute that they took."""
+    """How far a run is, in tiles or, of a model that answers in parts, in these; and the seconds that they took."""
 
     done: int
     total: int

@@ -32,7 +32,7 @@ backend: "python"
 max_batch_size: 0
 input [
   {{ name: "PICTURE" data_type: TYPE_UINT8 dims: [ -1, -1, 3 ] }},
-  {{ name: "HALO" data_type: TYPE_INT32 dims: [ 4 ] }}
+  {{ {wanted} }}
 ]
 output [
   {{ name: "RESULT" data_type: TYPE_UINT8 dims: [ -1, -1, 3 ] }},
@@ -44,9 +44,13 @@ parameters [
   {{ key: "network" value: {{ string_value: "{network}" }} }},
   {{ key: "sha256" value: {{ string_value: "{sha256}" }} }},
   {{ key: "dtype" value: {{ string_value: "{dtype}" }} }},
-  {{ key: "warm_px" value: {{ string_value: "{warm_px}" }} }}
+  {{ key: "warm_px" value: {{ string_value: "{warm_px}" }} }},
+  {{ key: "part_px" value: {{ string_value: "{part_px}" }} }}
 ]
 """
+_AT_ONCE = 'name: "HALO" data_type: TYPE_INT32 dims: [ 4 ]'
+_IN_PARTS = 'name: "PARTS" data_type: TYPE_INT32 dims: [ -1, 8 ]'
+_STREAMED = "model_transaction_policy { decoupled: True }\n"
 
 
 class SetUpFailed(Exception):
@@ -172,14 +176,19 @@ def _lay_model(folder: Path, model: Model, *, kind: str, dtype: str, instances: 
     version = folder / "1"  # Triton's own count; ours stands in the model's name
     made = weights.prepare(model, version)
     _put(version / "model.py", _REPOSITORY_ROOT / "inference" / "repository" / "model.py")
-    config = _CONFIG.format(
-        name=model.served,
-        kind=kind,
-        network=model.network,
-        sha256=made.sha256,
-        dtype=dtype,
-        instances=instances,
-        warm_px=model.tile_px + 2 * model.halo_px,
+    config = (
+        _CONFIG.format(
+            name=model.served,
+            kind=kind,
+            network=model.network,
+            sha256=made.sha256,
+            dtype=dtype,
+            instances=instances,
+            warm_px=model.tile_px + 2 * model.halo_px,
+            part_px=model.part_px,
+            wanted=_IN_PARTS if model.streamed else _AT_ONCE,
+        )
+        + _STREAMED * model.streamed
     )
     path = folder / "config.pbtxt"
     if not path.exists() or path.read_text() != config:

@@ -1,9 +1,11 @@
-"""Hides the network behind Triton's Python backend: one tile in, one tile out, by DLPack.
+"""Hides the network behind Triton's Python backend: one tile in; one tile out, or its parts as they finish; by DLPack.
 
 In: PICTURE (H, W, 3) uint8 RGB; HALO (4,) int32, the rows and columns that are only context: top, bottom, left, right.
+Of a model that answers in parts, in its place: PARTS (n, 8) int32, those that are wanted, each as the start and the end
+of its rows and of its columns in PICTURE, and then of those that it must see.
 Out: RESULT (scale·h, scale·w, 3) uint8 RGB without the halo; DOUBT (h, w) uint8, 1 where it is not to be believed;
-REPORT, JSON as uint8: compute_s, digest, dtype. Request parameters: traceparent; arguments, JSON, what the network is
-told beside the picture.
+REPORT, JSON as uint8: compute_s, digest, dtype, part: its place in PARTS. Request parameters: traceparent; arguments,
+JSON, what the network is told beside the picture.
 DLPack and JSON as bytes, since this backend's own arrays are numpy 1's and arrive empty under numpy 2.
 """
 
@@ -14,6 +16,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from torch.utils.dlpack import from_dlpack  # noqa: E402  # the path comes first
 
 from inference.networks import NotFinite, dtypes  # noqa: E402  # the path comes first
 from inference.networks.weights import digest  # noqa: E402  # the path comes first
+from inference.tiles import Span, Tile, plan  # noqa: E402  # the path comes first
 
 IDLE_S = 5.0  # after so long without a tile the heap goes back to the system
 
@@ -57,46 +61,63 @@ class TritonPythonModel:
         self._digest = digest(weights)
         if self._digest != settings["sha256"]:
             raise pb_utils.TritonModelException(f"the weights of {self._name} are not the ones that it was set up with")
-        side = int(settings["warm_px"])
+        side, part_px = int(settings["warm_px"]), int(settings["part_px"])
+        self._streamed = part_px > 0
         picture = torch.zeros(side, side, 3, dtype=torch.uint8)  # of a tile's size, for which kernels are chosen
 
         def load() -> Any:
             module, name = settings["network"].split(":")
             made = getattr(importlib.import_module(module), name)
             network = made.load(weights, device=device, dtype=getattr(torch, self._dtype))
-            network.run(picture, **made.EXAMPLE)
+            try_out(network)
             return network
 
+        def try_out(network: Any) -> None:
+            if self._streamed:
+                parts = plan(width=side, height=side, tile_px=part_px, halo_px=0)
+                next(network.stream(picture, parts, **network.EXAMPLE))
+            else:
+                network.run(picture, **network.EXAMPLE)
+
         self._network = quietly(load)
-        self._network.run(picture, **self._network.EXAMPLE)  # this thread's heap and threads get warm too
+        try_out(self._network)  # this thread's heap and threads get warm too
         self._idle = _Idle()
         _log("triton.model_loaded", model=self._name, dtype=self._dtype, device=str(device), digest=self._digest)
 
-    def execute(self, requests: list[Any]) -> list[Any]:
-        return [self._answer(request) for request in requests]
+    def execute(self, requests: list[Any]) -> list[Any] | None:
+        if not self._streamed:
+            return [answer for request in requests for answer in self._answers(request, request.is_cancelled)]
+        for request in requests:
+            sender = request.get_response_sender()
+            for answer in self._answers(request, sender.is_cancelled):
+                sender.send(answer)
+            sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        return None
 
     def finalize(self) -> None:
         self._idle.stop()
 
-    def _answer(self, request: Any) -> Any:
+    def _answers(self, request: Any, is_cancelled: Callable[[], bool]) -> Iterator[Any]:
+        """One or, of a model that answers in parts, one after another; the last may be of an error."""
         self._idle.busy()
-        began = time.perf_counter()
+        began = resumed = time.perf_counter()
         outcome = "done"
         try:
-            result, doubt = self._run(request)
-            compute_s = time.perf_counter() - began
-            report = {"compute_s": compute_s, "digest": self._digest, "dtype": self._dtype}
-            tensors = [_tensor("RESULT", result), _tensor("DOUBT", doubt), _tensor("REPORT", _as_bytes(report))]
-            return pb_utils.InferenceResponse(output_tensors=tensors)
+            for part, result, doubt in self._run(request, is_cancelled):
+                compute_s = time.perf_counter() - resumed
+                report = {"compute_s": compute_s, "digest": self._digest, "dtype": self._dtype, "part": part}
+                tensors = [_tensor("RESULT", result), _tensor("DOUBT", doubt), _tensor("REPORT", _as_bytes(report))]
+                yield pb_utils.InferenceResponse(output_tensors=tensors)
+                resumed = time.perf_counter()
         except (Refused, NotFinite) as exc:
             outcome = "refused"  # the client does not ask again for what would fail again
-            return _failed(pb_utils.TritonError.INVALID_ARG, str(exc))
+            yield self._failed("INVALID_ARGUMENT", str(exc))
         except Cancelled:
             outcome = "cancelled"
-            return _failed(pb_utils.TritonError.CANCELLED, "cancelled")
+            yield self._failed("CANCELLED", "cancelled")
         except Exception as exc:  # noqa: BLE001  # the process's edge: the next tile must find a living model
             outcome = type(exc).__name__
-            return _failed(pb_utils.TritonError.INTERNAL, f"{type(exc).__name__}: {exc}")
+            yield self._failed("INTERNAL", f"{type(exc).__name__}: {exc}")
         finally:
             trace = _parameters(request).get("traceparent")
             _log(
@@ -108,23 +129,28 @@ class TritonPythonModel:
             )
             self._idle.free()
 
-    def _run(self, request: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def _failed(self, status: str, reason: str) -> Any:
+        # Over a stream Triton tells words alone: there they begin with gRPC's status.
+        words = f"{status}: {reason}" if self._streamed else reason
+        code = getattr(pb_utils.TritonError, "INVALID_ARG" if status == "INVALID_ARGUMENT" else status)
+        return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(words, code))
+
+    def _run(self, request: Any, is_cancelled: Callable[[], bool]) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
         def check() -> None:
-            if request.is_cancelled():
+            if is_cancelled():
                 raise Cancelled
 
         check()
-        picture = from_dlpack(pb_utils.get_input_tensor_by_name(request, "PICTURE").to_dlpack())
-        halo = from_dlpack(pb_utils.get_input_tensor_by_name(request, "HALO").to_dlpack()).tolist()
-        top, bottom, left, right = halo
-        height, width, channels = picture.shape
-        if channels != 3 or min(halo) < 0 or top + bottom >= height or left + right >= width:
-            raise Refused(
-                f"a tile is (height, width, 3) and larger than its halo, not {tuple(picture.shape)} with {halo}"
-            )
+        picture = _input(request, "PICTURE")
         arguments = json.loads(_parameters(request).get("arguments", "{}"))
-        result, doubt = self._network.run(picture, (top, bottom, left, right), check, **arguments)
-        return result, doubt
+        if not self._streamed:
+            halo = _halo(picture, _input(request, "HALO").tolist())
+            yield 0, *self._network.run(picture, halo, check, **arguments)
+            return
+        parts = [_part(picture, sides) for sides in _input(request, "PARTS").tolist()]
+        for part, result, doubt in self._network.stream(picture, parts, check, **arguments):
+            yield parts.index(part), result, doubt
+            check()
 
 
 class _Idle:
@@ -153,16 +179,37 @@ def _parameters(request: Any) -> dict[str, Any]:
     return parameters
 
 
+def _input(request: Any, name: str) -> torch.Tensor:
+    tensor: torch.Tensor = from_dlpack(pb_utils.get_input_tensor_by_name(request, name).to_dlpack())
+    return tensor
+
+
+def _halo(picture: torch.Tensor, sides: list[int]) -> tuple[int, ...]:
+    top, bottom, left, right = sides
+    height, width, channels = picture.shape
+    if channels != 3 or min(sides) < 0 or top + bottom >= height or left + right >= width:
+        raise Refused(f"a tile is (height, width, 3) and larger than its halo, not {tuple(picture.shape)} with {sides}")
+    return top, bottom, left, right
+
+
+def _part(picture: torch.Tensor, sides: list[int]) -> Tile:
+    rows, columns, outer_rows, outer_columns = (Span(*sides[at : at + 2]) for at in range(0, 8, 2))
+    height, width, channels = picture.shape
+    lies_in = all(
+        0 <= outer.start <= own.start < own.stop <= outer.stop <= length
+        for own, outer, length in ((rows, outer_rows, height), (columns, outer_columns, width))
+    )
+    if channels != 3 or not lies_in:
+        raise Refused(f"a tile is (height, width, 3) and holds its parts, not {tuple(picture.shape)} with {sides}")
+    return Tile(rows, columns, outer_rows, outer_columns)
+
+
 def _tensor(name: str, value: torch.Tensor) -> Any:
     return pb_utils.Tensor.from_dlpack(name, value)
 
 
 def _as_bytes(value: dict[str, Any]) -> torch.Tensor:
     return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
-
-
-def _failed(code: Any, reason: str) -> Any:
-    return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(reason, code))
 
 
 def _log(event: str, **fields: Any) -> None:

@@ -1,23 +1,26 @@
-"""A task of one's own is one module, and the example is one."""
+"""A task of one's own is one module, and the examples are two."""
 
 import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from inference import registry
 from inference.errors import UnknownModel
-from inference.examples import posterise
+from inference.examples import despeckle, posterise
 from inference.models import SPAN_X2, SPAN_X2_WIDE
 
 EXAMPLE = "inference.examples.posterise"
+IN_PARTS = "inference.examples.despeckle"
 # In a process of its own: tasks are known from the start, to the server and to who asks.
 SERVED = """
 import sys
 from pathlib import Path
+import cv2
 import numpy as np
 from inference.client import Client
 from inference.registry import TASKS
@@ -35,20 +38,27 @@ try:
     assert set(np.unique(result.picture)) == {0, 128, 255}, np.unique(result.picture)
     assert np.abs(result.picture.astype(int) - picture).max() <= 64
     assert result.tiles == 2
+    seen = []
+    asked = TASKS["despeckle"].parameters(radius=2)
+    result = client.run("despeckle", picture, asked, on_progress=seen.append, cancelled=lambda: False, timeout_s=60.0)
+    assert np.array_equal(result.picture, cv2.medianBlur(picture, 5))
+    assert (result.tiles, seen[-1].done, seen[-1].total) == (2, 18, 18)
+    assert len(seen) > 5
 finally:
     triton.stop()
 """
 
 
-def test_the_example_is_short() -> None:
+@pytest.mark.parametrize("example", [posterise, despeckle])
+def test_the_examples_are_short(example: ModuleType) -> None:
     """A contract, a network and a line in the registry: not more than sixty lines."""
-    assert posterise.__file__ is not None
-    assert len(Path(posterise.__file__).read_text().splitlines()) <= 60
+    assert example.__file__ is not None
+    assert len(Path(example.__file__).read_text().splitlines()) <= 60
 
 
-def test_the_example_is_served(tmp_path: Path) -> None:
-    """Named in INFERENCE_TASKS it is set up, loaded and run as any other task."""
-    environment = {**os.environ, "INFERENCE_TASKS": EXAMPLE}
+def test_the_examples_are_served(tmp_path: Path) -> None:
+    """Named in INFERENCE_TASKS they are set up, loaded and run as any other task."""
+    environment = {**os.environ, "INFERENCE_TASKS": f"{EXAMPLE},{IN_PARTS}"}
     run = subprocess.run(
         [sys.executable, "-c", SERVED, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=120
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from inference import server
+from inference import registry, server
+from inference.examples import despeckle
 from inference.models import SPAN_X2
 from inference.registry import every_model
 from tests.inference.tritonserver import Triton
@@ -46,6 +47,17 @@ def test_config_follows_the_device(tmp_path: Path) -> None:
     (changed,) = [pair for pair in lines if pair[0] != pair[1]]
     assert "kind: KIND_CPU" in changed[0]
     assert "kind: KIND_GPU count: 1" in changed[1]
+
+
+def test_config_follows_how_a_model_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that answers in parts is told which are wanted; Triton lets it alone answer more than once."""
+    tasks, models = registry.load([despeckle.__name__])
+    monkeypatch.setattr(registry, "TASKS", tasks)
+    monkeypatch.setattr(registry, "MODELS", models)
+    laid = server.build(tmp_path).models
+    streamed = {name.name for name in laid.iterdir() if "decoupled: True" in (name / "config.pbtxt").read_text()}
+    asked_for_parts = {name.name for name in laid.iterdir() if '"PARTS"' in (name / "config.pbtxt").read_text()}
+    assert streamed == asked_for_parts == {despeckle.MODEL.served}
 
 
 def test_command_listens_on_loopback_alone(tmp_path: Path) -> None:
