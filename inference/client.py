@@ -133,7 +133,8 @@ class Client:
         self._in_flight = in_flight
         self._memory_mb = memory_mb  # that the models may take together; 0 for no limit
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="triton-client", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="triton-client", daemon=True)
+        self._thread.start()
         self._submit(self._open()).result()
 
     async def _open(self) -> None:
@@ -145,6 +146,8 @@ class Client:
         """End the channel and the thread; the client can't be used afterwards."""
         self._submit(self._stub.close()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def run(
         self,

@@ -63,10 +63,12 @@ def costs_s(chain: Chain, *, width: int, height: int) -> list[float]:
     ]
 
 
-def tiles_of(chain: Chain, models: Sequence[Model], *, width: int, height: int) -> list[int]:
-    """How many tiles each step has."""
-    sizes = zip(models, _sizes(chain, width, height), strict=False)
-    return [len(model.plan(width=wide, height=high)) for model, (wide, high) in sizes]
+def units_of(chain: Chain, models: Sequence[Model], *, width: int, height: int) -> list[int]:
+    """How many tiles each step has, or parts of them."""
+    return [
+        sum(len(model.parts(tile)) for tile in model.plan(width=wide, height=high))
+        for model, (wide, high) in zip(models, _sizes(chain, width, height), strict=False)
+    ]
 
 
 def contents(input_sha256: str, chain: Chain, models: Sequence[Model]) -> list[str]:

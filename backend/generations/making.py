@@ -92,7 +92,7 @@ class _Work:
         self._versions = [rollouts.versions_of(step.task.model) for step in self.chain]
         self._models = rollouts.models_of(self.chain, job.id)
         self._costs_s = chains.costs_s(self.chain, width=width, height=height)
-        self._tiles = chains.tiles_of(self.chain, self._models, width=width, height=height)
+        self._units = chains.units_of(self.chain, self._models, width=width, height=height)
         self._first = 1  # step that is run
         self.preview = Preview(job.id)
         limit_s = job.run_timeout_s or max(settings.JOB_RUN_TIMEOUT_S, _TIMES_THE_ESTIMATE * job.estimate_us / 1e6)
@@ -142,7 +142,7 @@ class _Work:
     def _progress_of(self, number: int) -> Callable[[Progress], None]:
         """Tells open pages at most ten times a second; the keeper writes the same to the row with its heartbeat."""
         topic, shown, told_at = ids.show("prj", self.job.project_id), present(self.job), 0.0
-        before, after = sum(self._tiles[self._first - 1 : number - 1]), sum(self._tiles[number:])
+        before, after = sum(self._units[self._first - 1 : number - 1]), sum(self._units[number:])
         lease, preview = self.lease, self.preview
         preview.begin()
 
