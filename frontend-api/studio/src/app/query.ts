@@ -29,3 +29,34 @@ export function useQuery<Data>(key: string, read: () => Promise<Data>): Query<Da
   const mine = state.key === key;
   return { data: mine ? state.data : null, error: mine ? state.error : null, reload: load };
 }
+
+interface Page<Item> {
+  items: readonly Item[];
+  next_cursor?: string | null;
+}
+
+export interface Pages<Item> {
+  items: readonly Item[] | null;
+  error: Error | null;
+  /** Reads what follows; null where that is all. */
+  more: (() => Promise<void>) | null;
+  reload: () => void;
+}
+
+/** A list that comes page by page. */
+export function usePages<Item>(key: string, read: (cursor?: string) => Promise<Page<Item>>): Pages<Item> {
+  const first = useQuery(key, () => read());
+  const [rest, setRest] = useState<{ after: Page<Item> | null; items: readonly Item[]; next: string | null }>({ after: null, items: [], next: null });
+  const known = rest.after === first.data ? rest : { after: first.data, items: [], next: first.data?.next_cursor ?? null };
+  const { next } = known;
+  const more = async (cursor: string) => {
+    const page = await read(cursor);
+    setRest({ after: known.after, items: [...known.items, ...page.items], next: page.next_cursor ?? null });
+  };
+  return {
+    items: first.data === null ? null : [...first.data.items, ...known.items],
+    error: first.error,
+    more: next === null ? null : () => more(next),
+    reload: first.reload,
+  };
+}

@@ -1,7 +1,7 @@
 /** The small parts that every page is made of. */
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Link } from "../app/router";
-import { sentence } from "../app/toasts";
+import { sentence, toastError } from "../app/toasts";
 import { toggleTheme, useTheme } from "../app/theme";
 import { Icon } from "./Icon";
 
@@ -83,5 +83,20 @@ export function Trouble({ error, onRetry }: { error: Error; onRetry: () => void 
         Try again
       </button>
     </div>
+  );
+}
+
+/** Reads what follows in a list; nothing where that is all. */
+export function More({ more }: { more: (() => Promise<void>) | null }) {
+  const [busy, setBusy] = useState(false);
+  if (more === null) return null;
+  const read = () => {
+    setBusy(true);
+    void more().catch(toastError).finally(() => setBusy(false));
+  };
+  return (
+    <button type="button" className="button more" disabled={busy} onClick={read}>
+      Show more
+    </button>
   );
 }
