@@ -60,5 +60,5 @@ def demo_sign_in(request: HttpRequest, token: str) -> HttpResponse:
 urlpatterns = [
     path("demo/sign-in/<str:token>", demo_sign_in, name="demo_sign_in"),
     path("sw.js", service_worker),
-    re_path(r"^(?:sign-in|account|models|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$", studio),
+    re_path(r"^(?:sign-in|account|models|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+){0,2})?$", studio),
 ]

@@ -224,7 +224,7 @@ PAGES: dict[str, str] = {
     "metrics": "/metrics",
     "demo/sign-in/<str:token>": "/demo/sign-in/forged",
     "sw.js": "/sw.js",
-    r"^(?:sign-in|account|models|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+)?)?$": "/p/{project_id}",
+    r"^(?:sign-in|account|models|invite/[\w-]+|p/[\w-]+|d/[\w-]+|w/[\w-]+(?:/[\w-]+){0,2})?$": "/p/{project_id}",
     r"^_allauth/browser/v1/(?:account/(?:phone|email)|auth/phone/verify(?:/resend)?)$": (
         "/_allauth/browser/v1/account/email"
     ),
