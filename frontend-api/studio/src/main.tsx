@@ -5,6 +5,8 @@ import "@fontsource-variable/inter/wght.css";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/pages.css";
+import "./styles/recipes.css";
+import "./styles/steps.css";
 import { App } from "./app/App";
 
 createRoot(document.getElementById("root")!).render(

@@ -7,6 +7,8 @@ import { InvitePage } from "../pages/InvitePage";
 import { MembersPage } from "../pages/MembersPage";
 import { ModelsPage } from "../pages/ModelsPage";
 import { ProjectPage } from "../pages/ProjectPage";
+import { RecipePage } from "../pages/RecipePage";
+import { RecipesPage } from "../pages/RecipesPage";
 import { SignInPage } from "../pages/SignInPage";
 import { Notice, Spinner, Trouble } from "../ui/parts";
 import { getMe } from "./api";
@@ -71,6 +73,8 @@ function Page({ route, me }: { route: Route; me: Me }) {
   if (route.page === "home") return <HomePage me={me} />;
   if (route.page === "project") return <ProjectPage me={me} projectId={route.id} />;
   if (route.page === "members") return <MembersPage me={me} workspaceId={route.id} />;
+  if (route.page === "recipes") return <RecipesPage key={route.id} me={me} workspaceId={route.id} />;
+  if (route.page === "recipe") return <RecipePage key={route.recipeId} me={me} workspaceId={route.id} recipeId={route.recipeId} />;
   if (route.page === "account") return <AccountPage me={me} />;
   if (route.page === "models") return <ModelsPage me={me} />;
   if (route.page === "board") {

@@ -56,6 +56,10 @@ function Workspace({ workspace }: { workspace: WorkspaceMembership }) {
       <header className="page-head">
         <h1>{workspace.name}</h1>
         <div className="spacer" />
+        <Link href={`/w/${workspace.id}/recipes`} className="button">
+          <Icon name="recipe" size={16} />
+          Recipes
+        </Link>
         <Link href={`/w/${workspace.id}/members`} className="button">
           <Icon name="people" size={16} />
           Members
