@@ -1,15 +1,17 @@
 /** The board: the canvas, the studio's marks over it, the bar above, the panel beside. */
-import type { Me, Project, TaskName } from "@atelier/sdk";
+import type { Me, Project, Recipe, TaskName } from "@atelier/sdk";
 import { Excalidraw, MainMenu } from "@excalidraw/excalidraw";
 import "@excalidraw/excalidraw/index.css";
 import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { type ChangeEvent, type DragEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { getAsset, getSuggestions, listAssets, listTasks } from "../app/api";
-import { useQuery } from "../app/query";
+import { usePages, useQuery } from "../app/query";
+import { listRecipes } from "../app/recipes";
 import { useStore } from "../app/store";
 import { useTheme } from "../app/theme";
 import { toast, toastError } from "../app/toasts";
 import { Members } from "../pages/Members";
+import "../styles/board-recipes.css";
 import "../styles/board.css";
 import { Icon } from "../ui/Icon";
 import { Dialog } from "../ui/parts";
@@ -42,11 +44,15 @@ export function Board({ me, project, session, acts }: Props) {
   const [panelOpen, setPanelOpen] = useState(() => window.innerWidth > 900);
   const [dialog, setDialog] = useState<"members" | "shortcuts" | null>(null);
   const picker = useRef<HTMLInputElement>(null);
-  const role = me.workspaces.find((workspace) => workspace.id === project?.workspace_id)?.role;
+  const workspaceId = project?.workspace_id;
+  const role = me.workspaces.find((workspace) => workspace.id === workspaceId)?.role;
   const readOnly = role === "viewer" || role === "commenter";
   const projectId = session.document.project_id;
   const suggestions = useQuery(`suggestions ${projectId}`, () => getSuggestions(projectId));
   const tasks = useQuery("tasks", listTasks);
+  const recipes = usePages<Recipe>(`recipes ${workspaceId}`, async (cursor) =>
+    workspaceId === undefined ? { items: [] } : listRecipes(workspaceId, cursor === undefined ? {} : { cursor }),
+  );
   const assets = useQuery(`assets ${projectId}`, () => listAssets(projectId));
 
   const controller = useMemo(() => (api === null ? null : new Controller(api, session, acts, me)), [api, session, acts, me]);
@@ -178,11 +184,14 @@ export function Board({ me, project, session, acts }: Props) {
             model={controller.model}
             suggestions={suggestions}
             assets={assets}
+            recipes={recipes}
+            workspaceId={workspaceId}
             readOnly={readOnly}
             onAsset={(assetId) => placeAsset(assetId)}
             onTool={activate}
             tasks={tasks.data?.items ?? []}
             onTask={(task, assetId, elementId) => void controller.run(task, assetId, elementId)}
+            onRecipe={(recipeId, assetId, elementId) => void controller.jobs.runRecipe(recipeId, assetId, elementId)}
             onCancel={(jobId) => void controller.jobs.cancel(jobId)}
             onAgain={(jobId) => void controller.jobs.again(jobId)}
             onPick={pick}

@@ -4,7 +4,9 @@ import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { type CSSProperties, type ReactNode, useEffect, useRef } from "react";
 import { type Store, useStore } from "../app/store";
 import { until } from "../app/words";
-import { Icon, type IconName } from "../ui/Icon";
+import { Icon } from "../ui/Icon";
+import { iconOfTask } from "../ui/tasks";
+import { saidOf, stepOf, titleOf } from "./job-words";
 import type { Box, OverlayModel } from "./overlay-model";
 import type { Other } from "./presence";
 import type { Ghost } from "./uploads";
@@ -42,12 +44,12 @@ export function Overlay({ api, model, others, ghosts, tasks, onTask, onCancel, o
           boxes.map((box, i) => <div key={`${clientId}-${i}`} className="other-selection" style={{ ...boxStyle(box), "--person": colour } as CSSProperties} />),
         )}
         <Ghosts ghosts={ghosts} />
-        {chips.map(({ job, box }) => box !== null && <JobChip key={job.id} job={job} title={titleOf(job, tasks)} box={box} onCancel={onCancel} />)}
+        {chips.map(({ job, box }) => box !== null && <JobChip key={job.id} job={job} tasks={tasks} box={box} onCancel={onCancel} />)}
         {photo !== null && !quiet && !photoIsBusy && (
           <At x={photo.x + photo.width / 2} y={photo.y} className="photo-tools" role="toolbar" label="Photo">
             {tasks.map(({ name, title, description }) => (
               <button key={name} type="button" className="tool-button" title={description} onClick={() => onTask(name, photo.assetId, photo.elementId)}>
-                <Icon name={TASK_ICONS[name] ?? "sparkle"} size={16} />
+                <Icon name={iconOfTask(name)} size={16} />
                 {title}
               </button>
             ))}
@@ -60,12 +62,6 @@ export function Overlay({ api, model, others, ghosts, tasks, onTask, onCancel, o
       </div>
     </div>
   );
-}
-
-export const TASK_ICONS: Record<string, IconName> = { enhance: "sparkle", denoise: "grain", edges: "outline", canny: "facets" };
-
-export function titleOf(job: Job, tasks: readonly Task[]): string {
-  return tasks.find(({ name }) => name === job.task)?.title ?? job.task;
 }
 
 function Cursors({ others }: { others: Store<readonly Other[]> }) {
@@ -103,23 +99,37 @@ function Ghosts({ ghosts }: { ghosts: Store<readonly Ghost[]> }) {
   ));
 }
 
-function JobChip({ box, ...body }: { job: Job; title: string; box: Box; onCancel: (jobId: string) => void }) {
+function JobChip({ box, job, tasks, onCancel }: JobProps & { box: Box }) {
   return (
-    <At x={box.x + box.width / 2} y={box.y + box.height} className="chip job-chip" role="status" label={body.title}>
-      <JobChipBody {...body} />
+    <At x={box.x + box.width / 2} y={box.y + box.height} className="chip job-chip" role="status" label={titleOf(job, tasks)}>
+      <JobChipBody job={job} tasks={tasks} onCancel={onCancel} />
     </At>
   );
 }
 
-export function JobChipBody({ job, title, onCancel }: { job: Job; title: string; onCancel: (jobId: string) => void }) {
+interface JobProps {
+  job: Job;
+  tasks: readonly Task[];
+  onCancel: (jobId: string) => void;
+}
+
+export function JobChipBody({ job, tasks, onCancel }: JobProps) {
   const { done, total } = job.progress;
   const waiting = job.state === "queued" || total === 0;
   const left = job.expected === null ? "" : until(job.expected.ends_at);
-  const said = job.state === "queued" ? `${title}: waiting` : waiting ? title : `${title} ${done} / ${total}`;
+  const withTime = (said: string) => [said, left].filter(Boolean).join(" · ");
+  const step = stepOf(job, tasks);
   return (
     <>
-      <Progress value={waiting ? null : done / total} label={title} />
-      <span className="numbers">{left === "" ? said : `${said} · ${left}`}</span>
+      <Progress value={waiting ? null : done / total} label={titleOf(job, tasks)} />
+      {step === "" ? (
+        <span className="numbers">{withTime(saidOf(job, tasks))}</span>
+      ) : (
+        <span className="chip-lines numbers">
+          <strong>{saidOf(job, tasks)}</strong>
+          <span>{withTime(step)}</span>
+        </span>
+      )}
       <button type="button" className="chip-button" onClick={() => onCancel(job.id)}>
         Cancel
       </button>

@@ -1,12 +1,15 @@
 /** The side panel of a board: the chosen photo, what is suggested, the project's photos. */
-import type { Asset, Job, Suggestion, Task, TaskName } from "@atelier/sdk";
+import type { Asset, Job, Recipe, Suggestion, Task, TaskName } from "@atelier/sdk";
 import { type DragEvent, useState } from "react";
 import { getAsset } from "../app/api";
-import { type Query, useQuery } from "../app/query";
+import { type Pages, type Query, useQuery } from "../app/query";
 import { type Store, useStore } from "../app/store";
 import { Icon, type IconName } from "../ui/Icon";
-import { JobChipBody, TASK_ICONS, titleOf } from "./Overlay";
+import { iconOfTask } from "../ui/tasks";
+import { Lineage } from "./Lineage";
+import { JobChipBody } from "./Overlay";
 import type { OverlayModel } from "./overlay-model";
+import { Recipes } from "./Recipes";
 
 export const ASSET_DRAG = "application/x-atelier-asset";
 
@@ -14,11 +17,15 @@ interface Props {
   model: Store<OverlayModel>;
   suggestions: Query<{ items: Suggestion[] }>;
   assets: Query<{ items: Asset[] }>;
+  recipes: Pages<Recipe>;
+  /** Known once the project is. */
+  workspaceId: string | undefined;
   readOnly: boolean;
   onAsset: (assetId: string) => void;
   onTool: (tool: string) => void;
   tasks: readonly Task[];
   onTask: (task: TaskName, assetId: string, elementId?: string) => void;
+  onRecipe: (recipeId: string, assetId: string, elementId: string) => void;
   onCancel: (jobId: string) => void;
   onAgain: (jobId: string) => void;
   onPick: () => void;
@@ -37,7 +44,8 @@ export function Panel(props: Props) {
   );
 }
 
-function Inspector({ assetId, elementId, tasks, onTask, onAgain, readOnly }: Props & { assetId: string; elementId: string }) {
+function Inspector(props: Props & { assetId: string; elementId: string }) {
+  const { assetId, elementId, tasks, recipes, workspaceId, onTask, onRecipe, onAgain, readOnly } = props;
   const asset = useQuery(`asset ${assetId}`, () => getAsset(assetId));
   const lineage = asset.data?.lineage ?? null;
   return (
@@ -53,7 +61,7 @@ function Inspector({ assetId, elementId, tasks, onTask, onAgain, readOnly }: Pro
             <dd className="numbers">
               {asset.data.width} × {asset.data.height}, {bytes(asset.data.size_bytes)}
             </dd>
-            {lineage !== null && <Lineage lineage={lineage} />}
+            {lineage !== null && <Lineage lineage={lineage} tasks={tasks} workspaceId={workspaceId} />}
           </dl>
           {!readOnly && lineage !== null && lineage.parent_id !== null && (
             <button
@@ -69,30 +77,16 @@ function Inspector({ assetId, elementId, tasks, onTask, onAgain, readOnly }: Pro
           {!readOnly &&
             tasks.map(({ name, title, description }) => (
               <button key={name} type="button" className="button wide-button" title={description} onClick={() => onTask(name, assetId, elementId)}>
-                <Icon name={TASK_ICONS[name] ?? "sparkle"} size={16} />
+                <Icon name={iconOfTask(name)} size={16} />
                 {title}
               </button>
             ))}
+          {!readOnly && workspaceId !== undefined && (
+            <Recipes recipes={recipes} tasks={tasks} workspaceId={workspaceId} onRun={({ id }) => onRecipe(id, assetId, elementId)} />
+          )}
         </>
       )}
     </section>
-  );
-}
-
-function Lineage({ lineage }: { lineage: NonNullable<Asset["lineage"]> }) {
-  const { parent_id: parentId } = lineage;
-  const parent = useQuery(`asset ${parentId}`, async () => (parentId === null ? null : getAsset(parentId)));
-  return (
-    <>
-      <dt>Made from</dt>
-      <dd>{parent.data?.name ?? "a photo of this project"}</dd>
-      <dt>Model</dt>
-      <dd>
-        {lineage.model} <span className="quiet">version {lineage.model_version}</span>
-      </dd>
-      <dt>Cost</dt>
-      <dd className="numbers">{lineage.compute_s.toFixed(2)} s of compute</dd>
-    </>
   );
 }
 
@@ -102,24 +96,23 @@ function Running({ jobs, tasks, onCancel }: { jobs: readonly Job[]; tasks: reado
       <h2>Running</h2>
       {jobs.map((job) => (
         <div key={job.id} className="chip flat">
-          <JobChipBody job={job} title={titleOf(job, tasks)} onCancel={onCancel} />
+          <JobChipBody job={job} tasks={tasks} onCancel={onCancel} />
         </div>
       ))}
     </section>
   );
 }
 
-const TOOL_ICONS: Record<string, IconName> = {
+const TOOL_ICONS: Readonly<Record<string, IconName>> = {
   draw: "draw",
   rectangle: "rectangle",
   arrow: "arrow",
   text: "text",
   image: "photo",
-  ...TASK_ICONS,
   undo: "undo",
 };
 
-function Suggested({ suggestions, onAsset, onTool }: Props) {
+function Suggested({ suggestions, tasks, onAsset, onTool }: Props) {
   const items = suggestions.data?.items ?? [];
   return (
     <section className="panel-part" aria-label="Suggested for you" data-testid="suggestions">
@@ -134,7 +127,7 @@ function Suggested({ suggestions, onAsset, onTool }: Props) {
                 <img src={item.thumbnail_url} alt="" />
               ) : (
                 <span className="suggestion-icon">
-                  <Icon name={TOOL_ICONS[item.id] ?? "photo"} />
+                  <Icon name={TOOL_ICONS[item.id] ?? (tasks.some(({ name }) => name === item.id) ? iconOfTask(item.id) : "photo")} />
                 </span>
               )}
               <span className="suggestion-words">

@@ -1,6 +1,7 @@
 /** Hides which AI jobs of a project run now, and what became of those that this page has seen. */
 import { type Job, type Me, type TaskName } from "@atelier/sdk";
 import { cancelJob, listJobs, runJobAgain, submitJob } from "../app/api";
+import { runRecipe } from "../app/recipes";
 import { Store } from "../app/store";
 import { toast, toastError } from "../app/toasts";
 import { compared } from "../app/words";
@@ -24,6 +25,11 @@ export class Jobs {
   async run(task: TaskName, assetId: string, elementId: string): Promise<void> {
     const order = { task, input_asset_id: assetId, document_id: this.documentId, element_id: elementId };
     await this.start(() => submitJob(this.projectId, order, crypto.randomUUID()));
+  }
+
+  async runRecipe(recipeId: string, assetId: string, elementId: string): Promise<void> {
+    const order = { input_asset_id: assetId, document_id: this.documentId, element_id: elementId };
+    await this.start(() => runRecipe(recipeId, order, crypto.randomUUID()));
   }
 
   /** Repeat a job; what came of it is told when it has ended. */
