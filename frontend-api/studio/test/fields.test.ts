@@ -81,6 +81,7 @@ describe("what is typed", () => {
     [{ type: "number" }, "Infinity", { trouble: "Write a number." }],
     [LINES, "black", { value: "black" }],
     [{ enum: [1, 2] }, null, { trouble: "Choose one." }],
+    [LINES, "grey", { trouble: "Choose one." }],
     [{ enum: [1, null] }, null, { value: null }],
     [SCALE, 2, { value: 2 }],
     [{ type: "boolean" }, false, { value: false }],
@@ -92,6 +93,11 @@ describe("what is typed", () => {
       const field = one(own);
       expect(valueOf(field, inputOf(field, value))).toEqual({ value });
     }
+  });
+
+  it("takes the one value there is, whatever an older release took", () => {
+    expect(inputOf(one(SCALE), 3)).toBe(2);
+    expect(inputOf(one({ type: "array", default: [1] }), [2])).toEqual([2]);
   });
 
   it("begins with what is usual", () => {

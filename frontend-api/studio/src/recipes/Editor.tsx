@@ -22,7 +22,7 @@ export function Editor({ workspaceId, recipe, tasks, nameOf }: Props) {
   const editing = useEditing(workspaceId, recipe, tasks);
   const form = useRef<HTMLFormElement>(null);
   const { draft, troubles, conflict } = editing;
-  useEffect(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus(), [troubles.of, troubles.name !== ""]);
+  useEffect(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus(), [editing.refusals]);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!editing.busy) void editing.save();
@@ -40,7 +40,7 @@ export function Editor({ workspaceId, recipe, tasks, nameOf }: Props) {
             className="title-input"
             aria-label="Name of the recipe"
             placeholder="Name of the recipe"
-            maxLength={120}
+            maxLength={200}
             autoFocus={recipe === null}
             autoComplete="off"
             value={draft.name}

@@ -17,6 +17,8 @@ export interface Editing {
   recipe: Recipe | null;
   draft: Draft;
   troubles: typeof NO_TROUBLES;
+  /** Counts how often there was something wrong with what was to be saved. */
+  refusals: number;
   conflict: Conflict | null;
   dirty: boolean;
   busy: boolean;
@@ -39,6 +41,7 @@ export function useEditing(workspaceId: string, first: Recipe | null, tasks: rea
   const saved = useMemo(() => (recipe === null ? EMPTY : draftOf(recipe, tasks)), [recipe, tasks]);
   const [draft, setDraft] = useState(saved);
   const [troubles, setTroubles] = useState(NO_TROUBLES);
+  const [refusals, setRefusals] = useState(0);
   const [conflict, setConflict] = useState<Conflict | null>(null);
   const [busy, setBusy] = useState(false);
   const asked = useRef({ text: "", key: "" });
@@ -51,19 +54,24 @@ export function useEditing(workspaceId: string, first: Recipe | null, tasks: rea
     setTroubles(NO_TROUBLES);
     setConflict(null);
   };
-  const refused = async (error: unknown) => {
+  const tell = (found: typeof NO_TROUBLES) => {
+    setTroubles(found);
+    setRefusals((count) => count + 1);
+  };
+  const refused = async (error: unknown, sent: readonly DraftStep[] | null) => {
     if (error instanceof ApiError && error.status === 412 && recipe !== null) {
       const [theirs, versions] = await Promise.all([getRecipe(recipe.id), listVersions(recipe.id, { limit: 1 })]);
       return setConflict({ theirs, by: versions.items[0]?.created_by ?? theirs.created_by });
     }
-    const found = error instanceof ApiError ? troublesOf(error.problem, draft.steps) : null;
+    const found = error instanceof ApiError && sent !== null ? troublesOf(error.problem, sent) : null;
     if (found === null) throw error;
-    setTroubles(found);
+    tell(found);
   };
-  const attempt = async (act: () => Promise<void>) => {
+  /** `sent`: the steps on the page, where it was these that the server was given. */
+  const attempt = async (act: () => Promise<void>, sent: readonly DraftStep[] | null = null) => {
     setBusy(true);
     try {
-      await act().catch(refused);
+      await act().catch((error: unknown) => refused(error, sent));
     } catch (error) {
       toastError(error);
     }
@@ -83,15 +91,17 @@ export function useEditing(workspaceId: string, first: Recipe | null, tasks: rea
   };
   const saveOver = async (known: Recipe | null) => {
     const found = written(draft, tasks);
-    if ("troubles" in found) return setTroubles(found.troubles);
+    if ("troubles" in found) return tell(found.troubles);
     setTroubles(NO_TROUBLES);
-    await attempt(() => (known === null ? create(found.body) : change(known, found.body, ({ version }) => `Saved as version ${version}.`)));
+    const act = () => (known === null ? create(found.body) : change(known, found.body, ({ version }) => `Saved as version ${version}.`));
+    await attempt(act, draft.steps);
   };
 
   return {
     recipe,
     draft,
     troubles,
+    refusals,
     conflict,
     dirty,
     busy,

@@ -43,7 +43,7 @@ export type Field =
   | (Common & { kind: "switch" })
   | (Common & { kind: "text"; longest: number | null })
   /** A value that can't be another, or of a kind that no form is known for: it is sent as it is. */
-  | (Common & { kind: "fixed"; value: unknown });
+  | (Common & { kind: "fixed"; value: unknown; constant: boolean });
 
 export function fieldsOf(schema: Schema): Field[] {
   return Object.entries(schema.properties ?? {}).map(([name, own]) => fieldOf(name, own, schema));
@@ -53,12 +53,12 @@ function fieldOf(name: string, own: Schema, root: Schema): Field {
   const { schema, nullable } = unfolded(own, root);
   const { description, absent } = whenEmpty(schema.description ?? "");
   const common = { name, title: schema.title ?? name, description, usual: schema.default, absent: nullable ? absent : null };
-  if (schema.const !== undefined) return { ...common, kind: "fixed", value: schema.const };
+  if (schema.const !== undefined) return { ...common, kind: "fixed", value: schema.const, constant: true };
   if (schema.enum !== undefined) return { ...common, kind: "choice", options: schema.enum.filter((option) => option !== null) };
   if (schema.type === "boolean" && !nullable) return { ...common, kind: "switch" };
   if (schema.type === "boolean") return { ...common, kind: "choice", options: [true, false] };
   if (schema.type === "string") return { ...common, kind: "text", longest: schema.maxLength ?? null };
-  if (schema.type !== "number" && schema.type !== "integer") return { ...common, kind: "fixed", value: schema.default };
+  if (schema.type !== "number" && schema.type !== "integer") return { ...common, kind: "fixed", value: schema.default, constant: false };
   const least = schema.minimum ?? schema.exclusiveMinimum ?? null;
   return { ...common, kind: "number", whole: schema.type === "integer", least, most: schema.maximum ?? schema.exclusiveMaximum ?? null };
 }
@@ -87,7 +87,7 @@ function whenEmpty(description: string): { description: string; absent: string }
 /** What stands in the form: numbers as the person typed them, all else as it is. */
 export function inputOf(field: Field, value: unknown): unknown {
   const given = value === undefined ? field.usual : value;
-  if (field.kind === "fixed") return given === undefined ? field.value : given;
+  if (field.kind === "fixed") return field.constant ? field.value : given;
   if (field.kind === "number" || field.kind === "text") return given === null || given === undefined ? "" : String(given);
   return given === undefined ? null : given;
 }
@@ -98,7 +98,7 @@ export type Found = { value: unknown } | { trouble: string };
 export function valueOf(field: Field, input: unknown): Found {
   const text = typeof input === "string" ? input.trim() : input;
   if (text === "" && field.absent !== null) return { value: null };
-  if (field.kind === "choice" && text === null && field.absent === null) return { trouble: "Choose one." };
+  if (field.kind === "choice") return field.options.includes(input) || (input === null && field.absent !== null) ? { value: input } : { trouble: "Choose one." };
   if (field.kind !== "number") return { value: field.kind === "text" ? text : input };
   const number = text === "" ? NaN : Number(String(text).replace(",", "."));
   const fits = number >= (field.least ?? -Infinity) && number <= (field.most ?? Infinity) && Number.isFinite(number);
