@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from backend.core import tenancy
@@ -188,3 +190,23 @@ def test_a_recipe_runs_on_a_photo_of_a_board(
     ada.page.get_by_role("button", name="Place coffee · Traces.jpg").click()
     expect(steps.nth(0)).to_contain_text("taken from another run")
     expect(steps.nth(1)).not_to_contain_text("taken from another run")
+
+
+def test_a_result_is_seen_as_it_is_made(studio: Studio, seat: Callable[..., Seat], photo: Path, tmp_path: Path) -> None:
+    """Where it will lie, tile by tile; then the result is there in its place."""
+    large = tmp_path / "large.jpg"
+    with Image.open(photo) as opened:
+        opened.resize((1600, 1200)).save(large)
+    ada = seat(studio.ada)
+    ada.open_board(studio.board_id)
+    ada.drop_photo(large, MIDDLE)
+    ada.page.mouse.click(*MIDDLE)
+    ada.page.get_by_test_id("inspector").get_by_role("button", name="Enhance ×2").click()
+    preview = ada.page.locator(".job-preview")
+    expect(preview).to_be_visible(timeout=120_000)
+    ada.page.wait_for_function("document.querySelector('.job-preview').naturalWidth === 512")
+    at = preview.bounding_box()
+    assert at is not None
+    assert at["width"] / at["height"] == pytest.approx(4 / 3, rel=0.01)
+    expect(ada.page.get_by_test_id("board")).to_have_text("Board: 2 photos", timeout=180_000)
+    expect(preview).to_have_count(0)

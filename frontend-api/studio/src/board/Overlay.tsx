@@ -44,6 +44,7 @@ export function Overlay({ api, model, others, ghosts, tasks, onTask, onCancel, o
           boxes.map((box, i) => <div key={`${clientId}-${i}`} className="other-selection" style={{ ...boxStyle(box), "--person": colour } as CSSProperties} />),
         )}
         <Ghosts ghosts={ghosts} />
+        {chips.map(({ job, box }) => box !== null && job.preview_url !== null && <Preview key={job.id} url={job.preview_url} original={box} />)}
         {chips.map(({ job, box }) => box !== null && <JobChip key={job.id} job={job} tasks={tasks} box={box} onCancel={onCancel} />)}
         {photo !== null && !quiet && !photoIsBusy && (
           <At x={photo.x + photo.width / 2} y={photo.y} className="photo-tools" role="toolbar" label="Photo">
@@ -97,6 +98,13 @@ function Ghosts({ ghosts }: { ghosts: Store<readonly Ghost[]> }) {
       </div>
     </div>
   ));
+}
+
+const GAP_PX = 40; // as the server places results
+
+/** A result as far as it is made, where it will lie. */
+function Preview({ url, original }: { url: string; original: Box }) {
+  return <img className="job-preview" src={url} alt="" draggable={false} style={boxStyle({ ...original, x: original.x + original.width + GAP_PX })} />;
 }
 
 function JobChip({ box, job, tasks, onCancel }: JobProps & { box: Box }) {

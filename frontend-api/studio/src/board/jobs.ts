@@ -66,7 +66,7 @@ export class Jobs {
     if (LIVE.has(job.state)) {
       if (this.told.has(job.id)) return; // an event overtaken by the one that ended it
       const old = this.live.get().find((other) => other.id === job.id);
-      const next = old !== undefined && old.progress.done > job.progress.done ? { ...job, progress: old.progress } : job;
+      const next = old !== undefined && old.progress.done > job.progress.done ? { ...job, progress: old.progress, preview_url: old.preview_url } : job;
       this.live.set([...rest, next].sort((a, b) => (a.id < b.id ? -1 : 1)));
       return;
     }
