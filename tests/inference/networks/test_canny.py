@@ -36,7 +36,7 @@ def tiled(picture: Picture, tile_px: int, **arguments: Any) -> NDArray[np.uint8]
     height, width = picture.shape[:2]
     canvas = np.zeros_like(picture)
     for tile in tiles.plan(width=width, height=height, tile_px=tile_px, halo_px=CANNY.halo_px):
-        classes, _doubt = NETWORK.run(torch.from_numpy(tiles.cut(picture, tile)), tile.halo, **arguments)
+        classes, _doubt = NETWORK.run(torch.from_numpy(tiles.cut(picture, tile).copy()), tile.halo, **arguments)
         tiles.place(canvas, tile, classes.numpy(), scale=1)
     hysteresis.draw(canvas, white=True)
     return canvas[:, :, 0]
