@@ -32,6 +32,7 @@ _MOST_OFF = 0.7  # of the logarithm, by which all predictions are corrected toge
 _NOT_BY_CHANCE = 0.95  # of the busiest of many stretches
 _ROW = 10  # jobs that ended one after another: their estimates by the time say how much is done at once
 _LEAST_S = 0.02
+_LEAST_LEFT = 0.25
 UNIT_S = 0.5  # a tile of a lower lane, that is not interrupted
 _COVERED = (0.05, 0.95)
 
@@ -77,6 +78,18 @@ class Backlog:
         people[flow] = people.get(flow, 0.0) + own_s
         homes[home] = homes.get(home, 0.0) + own_s
 
+    def drain(self, done_s: float) -> None:
+        """So much compute was done since: of the lanes in their order, of each who waits in it the same part."""
+        for lane in sorted(self._homes, key=lambda lane: lane.rank):
+            waits_s = sum(self._homes[lane].values())
+            if waits_s <= 0:
+                continue
+            part = max(0.0, 1.0 - done_s / waits_s)
+            for home in self._homes[lane]:
+                self._homes[lane][home] *= part
+                self._people[home] = {flow: part * own_s for flow, own_s in self._people[home].items()}
+            done_s = max(0.0, done_s - waits_s)
+
     def ahead_s(self, flow: Flow, own_s: Sequence[float]) -> _Floats:
         """Of jobs that are asked for now, one after another: the compute that is done before each of them ends."""
         own = np.asarray(own_s, np.float64)
@@ -117,6 +130,7 @@ class Speed:
     fixed_s: float
     own: float  # seconds for each of its own compute
     ahead: float  # seconds for each of the compute ahead
+    at_once: float  # seconds of compute, as estimated, that are done in one, in whatever lane
     low: float = float(np.exp(-_PRIOR_SPREAD))  # of what is predicted
     high: float = float(np.exp(_PRIOR_SPREAD))
 
@@ -125,14 +139,15 @@ class Speed:
         return Expected(min(self.ahead * ahead_s, ends), ends, self.low * ends, self.high * ends)
 
 
-def learned(ended: Sequence[Ended], *, ratio: float, at_once: float) -> Speed:
+def learned(ended: Sequence[Ended], *, ratio: float, at_once: float, left: float | None = None) -> Speed:
     """From jobs that ended.
 
     `ratio`: what such jobs cost, of what was estimated, in whatever lane; `at_once`: seconds of compute, as estimated,
-    done in one.
+    done in one; `left`: of that what is left to these jobs, where not all is.
     """
+    left = at_once if left is None else left
     if not ended:
-        return Speed(_FIXED_S, _OWN * ratio, 1.0 / at_once)
+        return Speed(_FIXED_S, _OWN * ratio, 1.0 / left, at_once)
     own_s, ahead_s, ran_s, took_s, said_s = np.array(ended, np.float64).T
     took_s = np.maximum(took_s, _LEAST_S)
     # Low quantiles: a job that shared the model with others ran longer, and that is counted as ahead of it.
@@ -140,7 +155,10 @@ def learned(ended: Sequence[Ended], *, ratio: float, at_once: float) -> Speed:
     fixed_s = float(np.quantile(np.maximum(took_s - ran_s, 0.0), 0.2))
     known = len(ended) / (len(ended) + _PRIOR_COUNTS)
     found = Speed(
-        known * min(fixed_s, 1.0) + (1 - known) * _FIXED_S, known * own + (1 - known) * _OWN * ratio, 1.0 / at_once
+        known * min(fixed_s, 1.0) + (1 - known) * _FIXED_S,
+        known * own + (1 - known) * _OWN * ratio,
+        1.0 / left,
+        at_once,
     )
     predicted = np.maximum(found.fixed_s + found.own * own_s + found.ahead * ahead_s, _LEAST_S)
     off = np.concatenate([np.log(took_s / predicted), np.linspace(-_PRIOR_SPREAD, _PRIOR_SPREAD, _PRIOR_COUNTS)])
@@ -155,9 +173,16 @@ def learned(ended: Sequence[Ended], *, ratio: float, at_once: float) -> Speed:
         found.fixed_s * by,
         found.own * by,
         found.ahead * by,
+        at_once,
         low=float(np.exp(min(low - middle, 0.0))),
         high=float(np.exp(max(high - middle, 0.0))),
     )
+
+
+def left_to(lane: Lane, at_once: float, loads: Mapping[Lane, float]) -> float:
+    """What is done of a lane's compute in a second, while those above it go on to ask for as much as lately."""
+    above = sum(load for other, load in loads.items() if other.rank < lane.rank)
+    return max(at_once - above, _LEAST_LEFT * at_once)
 
 
 def done_at_once(ends: Sequence[tuple[float, float]], *, least: float) -> float:

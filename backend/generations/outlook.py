@@ -20,7 +20,7 @@ from psycopg_pool import PoolTimeout
 from backend.core import tenancy
 from backend.generations import flows
 from backend.generations.chains import RECIPE
-from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, learned
+from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, learned, left_to
 from backend.generations.models import Job
 from backend.generations.scheduler import Flow, Lane
 from inference.registry import TASKS
@@ -29,6 +29,7 @@ log = structlog.get_logger()
 BACKLOG_S, SPEED_S = 1.0, 5.0  # how old what is known may be
 _RARE = 150  # times as long as a reading took until the next: beside a long queue it must not hold up others
 _LAST = 80  # jobs that are learned from: enough for a range, and few enough to notice that the load has changed
+_LATELY_S = 30.0
 _SIDE_BY_SIDE = 0.75  # how fast tiles are that share cores and memory, of one alone: until it is known
 _BACKLOG = """
 SELECT lane, workspace_id, person_id, sum(waiting.us)::float8 / 1e6 FROM (
@@ -68,7 +69,7 @@ FROM unnest(%s::text[]) AS side (lane) CROSS JOIN LATERAL (
 ) last
 """
 _ENDS = """
-SELECT extract(epoch FROM last.finished_at)::float8, last.estimate_us / 1e6
+SELECT side.lane, extract(epoch FROM last.finished_at - now())::float8, last.estimate_us / 1e6
 FROM unnest(%s::text[]) AS side (lane) CROSS JOIN unnest(%s::text[]) AS kind (task) CROSS JOIN LATERAL (
     SELECT finished_at, estimate_us FROM generations_job
     WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = side.lane AND task = kind.task
@@ -84,7 +85,8 @@ class Outlook:
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _renewing: threading.Lock = field(default_factory=threading.Lock)
-    _backlog: Backlog = field(default_factory=Backlog)
+    _backlog: Backlog = field(default_factory=Backlog)  # as it was at that time
+    _backlog_at: float = 0.0
     _backlog_until: float = 0.0
     _added: list[tuple[Flow, float]] = field(default_factory=list)  # since the backlog was read, or is being read
     _speeds: dict[tuple[Lane, str], tuple[Speed, float]] = field(default_factory=dict)
@@ -98,6 +100,7 @@ class Outlook:
         if speed is None:
             return
         with self._lock:
+            self._drain(speed)
             ahead_s = self._backlog.ahead_s(flow, own_s)
             self._backlog.add(flow, sum(own_s))
             self._added.append((flow, sum(own_s)))
@@ -119,9 +122,16 @@ class Outlook:
             before_s, passed_s = map(float, cursor.fetchone())
         own_s = job.estimate_us / 1e6
         with self._lock:
+            self._drain(speed)
             done_s = float(self._backlog.done_s(flow, np.array([before_s + own_s]))[0])
         expected = speed.expected(own_s, done_s - own_s)._asdict()
         job.expected = {name: round(passed_s + value, 3) for name, value in expected.items()}
+
+    def _drain(self, speed: Speed) -> None:
+        """What was done since it was read counts no more, else who asks often finds ahead what has ended already."""
+        now = time.monotonic()
+        self._backlog.drain((now - self._backlog_at) * speed.at_once)
+        self._backlog_at = now
 
     def _speed(self, lane: Lane, task: str) -> Speed | None:
         """As it is known; what is too old is renewed aside. None where the database is away and nothing is known."""
@@ -161,13 +171,14 @@ class Outlook:
     def _read_backlog(self, cursor: Any) -> None:
         with self._lock:
             self._added = []
+        began = time.monotonic()
         cursor.execute(_BACKLOG)
         waits_s = {Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()}
         backlog = Backlog(waits_s, weights=flows.weights())
         with self._lock:
             for flow, own_s in self._added:
                 backlog.add(flow, own_s)
-            self._backlog = backlog
+            self._backlog, self._backlog_at = backlog, began
 
     def _learn(self, cursor: Any, lane: Lane, task: str) -> Speed:
         lanes = [each.value for each in Lane]
@@ -176,9 +187,14 @@ class Outlook:
         cursor.execute(_RATIO, [lanes, task, _LAST])
         ratio = float(cursor.fetchone()[0])
         cursor.execute(_ENDS, [lanes, [*TASKS, RECIPE], _LAST])
-        ends = [(float(row[0]), float(row[1])) for row in cursor.fetchall()]
-        at_once = done_at_once(ends, least=_SIDE_BY_SIDE * max(1.0, settings.TRITON_IN_FLIGHT - 1) / ratio)
-        return learned(ended, ratio=ratio, at_once=at_once)
+        ends = [(Lane(row[0]), float(row[1]), float(row[2])) for row in cursor.fetchall()]
+        least = _SIDE_BY_SIDE * max(1.0, settings.TRITON_IN_FLIGHT - 1) / ratio
+        at_once = done_at_once([(at_s, own_s) for _, at_s, own_s in ends], least=least)
+        loads = {
+            side: sum(own_s for other, at_s, own_s in ends if other == side and at_s > -_LATELY_S) / _LATELY_S
+            for side in Lane
+        }
+        return learned(ended, ratio=ratio, at_once=at_once, left=left_to(lane, at_once, loads))
 
 
 def _pause_s(usual_s: float, *, since: float) -> float:

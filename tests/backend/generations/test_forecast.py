@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.generations.forecast import UNIT_S, Backlog, Ended, done_at_once, learned
+from backend.generations.forecast import UNIT_S, Backlog, Ended, done_at_once, learned, left_to
 from backend.generations.scheduler import Flow, Lane
 
 
@@ -52,6 +52,26 @@ def test_what_is_done_before_a_job_ends(
     below = sum(seconds for other, seconds in waits.items() if other.lane.rank > lane.rank)
     expected = served_before(waits, weights, flow(0, lane=lane), own_s) + min(below, UNIT_S)
     assert found == pytest.approx(expected, abs=0.8)
+
+
+@given(BACKLOGS, st.floats(0, 60), st.sampled_from(list(Lane)))
+def test_what_was_done_since_is_ahead_of_nobody(waits: dict[Flow, int], done_s: float, lane: Lane) -> None:
+    """Of the higher lane first; and what is ahead of anybody only gets less."""
+    backlog = Backlog({person: float(seconds) for person, seconds in waits.items()})
+    before = backlog.ahead_s(flow(0, lane=lane), [1.0])[0]
+    of_lane = {each: sum(s for other, s in waits.items() if other.lane == each) for each in Lane}
+    backlog.drain(done_s)
+    left = {each: sum(backlog._homes[each].values()) for each in Lane}
+    assert left[Lane.INTERACTIVE] == pytest.approx(max(0.0, of_lane[Lane.INTERACTIVE] - done_s))
+    assert sum(left.values()) == pytest.approx(max(0.0, sum(of_lane.values()) - done_s))
+    assert backlog.ahead_s(flow(0, lane=lane), [1.0])[0] <= before + 1e-9
+
+
+def test_a_lane_gets_what_those_above_it_leave() -> None:
+    loads = {Lane.INTERACTIVE: 0.5, Lane.BATCH: 9.0}
+    assert left_to(Lane.INTERACTIVE, 2.0, loads) == 2.0
+    assert left_to(Lane.BATCH, 2.0, loads) == 1.5
+    assert left_to(Lane.BATCH, 2.0, {Lane.INTERACTIVE: 5.0}) == 0.5
 
 
 @given(BACKLOGS, st.lists(st.integers(1, 5), min_size=1, max_size=5))

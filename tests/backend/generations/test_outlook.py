@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.test import Client
 
 from backend.core import ids, tenancy
 from backend.generations import outlook, services
+from backend.generations.forecast import Speed
 from backend.generations.models import Job
 from backend.generations.outlook import Outlook
 from backend.generations.scheduler import Flow, Lane
@@ -20,6 +22,7 @@ from tests.backend.generations.test_running import fresh, held_job
 from tests.conftest import Studio
 
 Api = Callable[[Any], Client]
+SPEED = Speed(fixed_s=0.1, own=1.0, ahead=0.5, at_once=2.0)
 
 
 def waiting_s(studio: Studio, lane: Lane = Lane.INTERACTIVE) -> float:
@@ -69,6 +72,27 @@ def test_jobs_of_a_batch_end_one_after_another(studio: Studio) -> None:
     assert all(later.ahead_us - earlier.ahead_us >= 3_000_000 for earlier, later in pairwise(jobs))
     ends = [(one.expected or {})["ends"] for one in jobs]
     assert ends == sorted(set(ends))
+
+
+def test_who_asks_now_and_then_finds_nothing_ahead(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs half a second apart, each of which was done before the next: also between two readings of the queue."""
+    foreseeing, now = Outlook(), 0.0
+    monkeypatch.setattr(Outlook, "_renewed", lambda *_: SPEED)
+    monkeypatch.setattr("backend.generations.outlook.time", SimpleNamespace(monotonic=lambda: now))
+    foreseeing._speeds = {(Lane.INTERACTIVE, "enhance"): (SPEED, 1e9)}
+    foreseeing._backlog_until = 1e9
+    for _ in range(10):
+        now += 0.5
+        job = Job(workspace_id=studio.workspace.id, person_id=studio.ada.id, task="enhance", estimate_us=900_000)
+        foreseeing.foresee([job])
+        assert job.ahead_us == 0
+    twice = [
+        Job(workspace_id=studio.workspace.id, person_id=studio.bo.id, task="enhance", estimate_us=900_000)
+        for _ in range(2)
+    ]
+    for job in twice:
+        foreseeing.foresee([job])
+    assert [job.ahead_us for job in twice] == [900_000, 1_800_000]
 
 
 def test_what_a_task_cost_is_learned_from_jobs_that_ended(studio: Studio, api: Api) -> None:
