@@ -13,7 +13,7 @@ Sources: Parekh, Gallager 1993, "A Generalized Processor Sharing Approach to Flo
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -183,6 +183,23 @@ def left_to(lane: Lane, at_once: float, loads: Mapping[Lane, float]) -> float:
     """What is done of a lane's compute in a second, while those above it go on to ask for as much as lately."""
     above = sum(load for other, load in loads.items() if other.rank < lane.rank)
     return max(at_once - above, _LEAST_LEFT * at_once)
+
+
+def done_between(ends: Sequence[tuple[float, float]]) -> Callable[[float, float], float | None]:
+    """Of jobs, (when it ended, its estimate): the compute of those that ended after one moment, and not after another.
+
+    None where it is not known, for the moment lies before the first end.
+    """
+    ordered = np.array(sorted(ends), np.float64).reshape(-1, 2)
+    summed = np.concatenate([[0.0], np.cumsum(ordered[:, 1])])
+
+    def between(since: float, until: float) -> float | None:
+        if not len(ordered) or since < ordered[0, 0]:
+            return None
+        first, last = np.searchsorted(ordered[:, 0], [since, until], side="right")
+        return float(summed[last] - summed[first])
+
+    return between
 
 
 def done_at_once(ends: Sequence[tuple[float, float]], *, least: float) -> float:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psycopg
@@ -20,7 +20,7 @@ from psycopg_pool import PoolTimeout
 from backend.core import tenancy
 from backend.generations import flows
 from backend.generations.chains import RECIPE
-from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, learned, left_to
+from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, done_between, learned, left_to
 from backend.generations.models import Job
 from backend.generations.scheduler import Flow, Lane
 from inference.registry import TASKS
@@ -30,6 +30,7 @@ BACKLOG_S, SPEED_S = 1.0, 5.0  # how old what is known may be
 _RARE = 150  # times as long as a reading took until the next: beside a long queue it must not hold up others
 _LAST = 80  # jobs that are learned from: enough for a range, and few enough to notice that the load has changed
 _LATELY_S = 30.0
+_LAST_ENDS = 400
 _SIDE_BY_SIDE = 0.75  # how fast tiles are that share cores and memory, of one alone: until it is known
 _BACKLOG = """
 SELECT lane, workspace_id, person_id, sum(waiting.us)::float8 / 1e6 FROM (
@@ -43,7 +44,8 @@ SELECT lane, workspace_id, person_id, sum(waiting.us)::float8 / 1e6 FROM (
 """
 _ENDED = """
 SELECT estimate_us / 1e6, ahead_us / 1e6, extract(epoch FROM finished_at - started_at)::float8,
-    extract(epoch FROM finished_at - created_at)::float8, coalesce((expected ->> 'ends')::float8, 0.0)
+    extract(epoch FROM finished_at - created_at)::float8, coalesce((expected ->> 'ends')::float8, 0.0),
+    extract(epoch FROM finished_at - now())::float8
 FROM generations_job
 WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = %s AND task = %s ORDER BY finished_at DESC LIMIT %s
 """
@@ -79,6 +81,15 @@ FROM unnest(%s::text[]) AS side (lane) CROSS JOIN unnest(%s::text[]) AS kind (ta
 _AWAY = (DatabaseError, psycopg.Error, PoolTimeout)
 
 
+class Learned(NamedTuple):
+    """How long jobs take, by what is known when they are asked for; and by what is while they wait, when those that
+    were asked for beside them are known too.
+    """
+
+    when_asked: Speed
+    later: Speed
+
+
 @dataclass(slots=True)
 class Outlook:
     """What a process knows. It is renewed while somebody asks, by a thread of its own: only the first waits for it."""
@@ -89,16 +100,17 @@ class Outlook:
     _backlog_at: float = 0.0
     _backlog_until: float = 0.0
     _added: list[tuple[Flow, float]] = field(default_factory=list)  # since the backlog was read, or is being read
-    _speeds: dict[tuple[Lane, str], tuple[Speed, float]] = field(default_factory=dict)
+    _speeds: dict[tuple[Lane, str], tuple[Learned, float]] = field(default_factory=dict)
 
     def foresee(self, jobs: Sequence[Job]) -> None:
         """Write into jobs of one task and person, which are about to be queued in this order, when they will end."""
         first = jobs[0]
         flow = Flow(Lane(first.lane), first.workspace_id, first.person_id)
         own_s = [job.estimate_us / 1e6 for job in jobs]
-        speed = self._speed(flow.lane, first.task)
-        if speed is None:
+        known = self._learned(flow.lane, first.task)
+        if known is None:
             return
+        speed = known.when_asked
         with self._lock:
             self._drain(speed)
             ahead_s = self._backlog.ahead_s(flow, own_s)
@@ -111,9 +123,10 @@ class Outlook:
     def look_again(self, job: Job) -> None:
         """Into a job that waits, when it will end, as the queue is now. In a transaction that may see it."""
         flow = Flow(Lane(job.lane), job.workspace_id, job.person_id)
-        speed = self._speed(flow.lane, job.task)
-        if speed is None:
+        known = self._learned(flow.lane, job.task)
+        if known is None:
             return
+        speed = known.later
         with connections["default"].cursor() as cursor:
             cursor.execute(
                 _BEFORE,
@@ -133,7 +146,7 @@ class Outlook:
         self._backlog.drain((now - self._backlog_at) * speed.at_once)
         self._backlog_at = now
 
-    def _speed(self, lane: Lane, task: str) -> Speed | None:
+    def _learned(self, lane: Lane, task: str) -> Learned | None:
         """As it is known; what is too old is renewed aside. None where the database is away and nothing is known."""
         known = self._speeds.get((lane, task))
         now = time.monotonic()
@@ -153,7 +166,7 @@ class Outlook:
             self._renewing.release()
             connections.close_all()
 
-    def _renewed(self, lane: Lane, task: str) -> Speed | None:
+    def _renewed(self, lane: Lane, task: str) -> Learned | None:
         began, (speed, until) = time.monotonic(), self._speeds.get((lane, task), (None, 0.0))
         try:
             with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
@@ -180,21 +193,31 @@ class Outlook:
                 backlog.add(flow, own_s)
             self._backlog, self._backlog_at = backlog, began
 
-    def _learn(self, cursor: Any, lane: Lane, task: str) -> Speed:
+    def _learn(self, cursor: Any, lane: Lane, task: str) -> Learned:
         lanes = [each.value for each in Lane]
         cursor.execute(_ENDED, [lane, task, _LAST])
-        ended = [Ended(*map(float, row)) for row in cursor.fetchall()]
+        rows = [tuple(map(float, row)) for row in cursor.fetchall()]
         cursor.execute(_RATIO, [lanes, task, _LAST])
         ratio = float(cursor.fetchone()[0])
-        cursor.execute(_ENDS, [lanes, [*TASKS, RECIPE], _LAST])
-        ends = [(Lane(row[0]), float(row[1]), float(row[2])) for row in cursor.fetchall()]
+        cursor.execute(_ENDS, [lanes, [*TASKS, RECIPE], _LAST_ENDS])
+        ends = sorted(((float(row[1]), float(row[2]), Lane(row[0])) for row in cursor.fetchall()), reverse=True)
         least = _SIDE_BY_SIDE * max(1.0, settings.TRITON_IN_FLIGHT - 1) / ratio
-        at_once = done_at_once([(at_s, own_s) for _, at_s, own_s in ends], least=least)
+        at_once = done_at_once([(at_s, own_s) for at_s, own_s, _ in ends[: 2 * _LAST]], least=least)
         loads = {
-            side: sum(own_s for other, at_s, own_s in ends if other == side and at_s > -_LATELY_S) / _LATELY_S
+            side: sum(own_s for at_s, own_s, other in ends if other == side and at_s > -_LATELY_S) / _LATELY_S
             for side in Lane
         }
-        return learned(ended, ratio=ratio, at_once=at_once, left=left_to(lane, at_once, loads))
+        left = left_to(lane, at_once, loads)
+        meanwhile = done_between([(at_s, own_s) for at_s, own_s, side in ends if side == lane])
+        looking_back = [
+            Ended(own_s, max(0.0, done_s - own_s), ran_s, took_s)
+            for own_s, _, ran_s, took_s, _, at_s in rows
+            if (done_s := meanwhile(at_s - took_s, at_s)) is not None
+        ]
+        return Learned(
+            learned([Ended(*row[:5]) for row in rows], ratio=ratio, at_once=at_once, left=left),
+            learned(looking_back, ratio=ratio, at_once=at_once, left=left),
+        )
 
 
 def _pause_s(usual_s: float, *, since: float) -> float:

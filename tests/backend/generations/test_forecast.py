@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.generations.forecast import UNIT_S, Backlog, Ended, done_at_once, learned, left_to
+from backend.generations.forecast import UNIT_S, Backlog, Ended, done_at_once, done_between, learned, left_to
 from backend.generations.scheduler import Flow, Lane
 
 
@@ -65,6 +65,16 @@ def test_what_was_done_since_is_ahead_of_nobody(waits: dict[Flow, int], done_s: 
     assert left[Lane.INTERACTIVE] == pytest.approx(max(0.0, of_lane[Lane.INTERACTIVE] - done_s))
     assert sum(left.values()) == pytest.approx(max(0.0, sum(of_lane.values()) - done_s))
     assert backlog.ahead_s(flow(0, lane=lane), [1.0])[0] <= before + 1e-9
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 5)), max_size=20), st.floats(-10, 110), st.floats(-10, 110))
+def test_what_was_done_between_two_moments(ends: list[tuple[float, float]], one: float, other: float) -> None:
+    since, until = sorted((one, other))
+    found = done_between(ends)(since, until)
+    if not ends or since < min(ends)[0]:
+        assert found is None
+    else:
+        assert found == pytest.approx(sum(own_s for at_s, own_s in ends if since < at_s <= until))
 
 
 def test_a_lane_gets_what_those_above_it_leave() -> None:

@@ -15,7 +15,7 @@ from backend.core import ids, tenancy
 from backend.generations import outlook, services
 from backend.generations.forecast import Speed
 from backend.generations.models import Job
-from backend.generations.outlook import Outlook
+from backend.generations.outlook import Learned, Outlook
 from backend.generations.scheduler import Flow, Lane
 from tests.backend.api.test_jobs import picture, submit
 from tests.backend.generations.test_running import fresh, held_job
@@ -77,9 +77,8 @@ def test_jobs_of_a_batch_end_one_after_another(studio: Studio) -> None:
 def test_who_asks_now_and_then_finds_nothing_ahead(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs half a second apart, each of which was done before the next: also between two readings of the queue."""
     foreseeing, now = Outlook(), 0.0
-    monkeypatch.setattr(Outlook, "_renewed", lambda *_: SPEED)
     monkeypatch.setattr("backend.generations.outlook.time", SimpleNamespace(monotonic=lambda: now))
-    foreseeing._speeds = {(Lane.INTERACTIVE, "enhance"): (SPEED, 1e9)}
+    foreseeing._speeds = {(Lane.INTERACTIVE, "enhance"): (Learned(SPEED, SPEED), 1e9)}
     foreseeing._backlog_until = 1e9
     for _ in range(10):
         now += 0.5
