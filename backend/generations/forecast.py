@@ -28,6 +28,7 @@ _Floats = NDArray[np.float64]
 _FIXED_S, _OWN = 0.15, 0.8
 _PRIOR_COUNTS = 8  # jobs
 _PRIOR_SPREAD = 0.5  # of the logarithm: a range from half to twice
+_MOST_BESIDE_S = 0.3  # to read, to encode and to keep it
 _MOST_OFF = 0.7  # of the logarithm, by which all predictions are corrected together
 _NOT_BY_CHANCE = 0.95  # of the busiest of many stretches
 _ROW = 10  # jobs that ended one after another: their estimates by the time say how much is done at once
@@ -150,9 +151,11 @@ def learned(ended: Sequence[Ended], *, ratio: float, at_once: float, left: float
         return Speed(_FIXED_S, _OWN * ratio, 1.0 / left, at_once)
     own_s, ahead_s, ran_s, took_s, said_s = np.array(ended, np.float64).T
     took_s = np.maximum(took_s, _LEAST_S)
-    # Low quantiles: a job that shared the model with others ran longer, and that is counted as ahead of it.
-    own = float(np.quantile(ran_s / np.maximum(own_s, 1e-3), 0.25))
-    fixed_s = float(np.quantile(np.maximum(took_s - ran_s, 0.0), 0.2))
+    # Low quantiles, and no more than its compute: a job that shared the model with others ran longer, and that is
+    # counted as ahead of it. (Where all do, as those of a batch that wait in one worker, none ran alone.)
+    own = min(float(np.quantile(ran_s / np.maximum(own_s, 1e-3), 0.25)), ratio)
+    waited_s = float(np.quantile(np.maximum(took_s - ran_s, 0.0), 0.2))
+    fixed_s = waited_s + min(float(np.quantile(np.maximum(ran_s - own * own_s, 0.0), 0.2)), _MOST_BESIDE_S)
     known = len(ended) / (len(ended) + _PRIOR_COUNTS)
     found = Speed(
         known * min(fixed_s, 1.0) + (1 - known) * _FIXED_S,
