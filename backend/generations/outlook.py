@@ -31,6 +31,7 @@ _RARE = 40  # times as long as a reading took until the next: beside a long queu
 _LAST = 80  # jobs that are learned from: enough for a range, and few enough to notice that the load has changed
 _LATELY_S = 30.0
 _LAST_ENDS = 400
+_DRAIN_EVERY_S = 0.1
 _SIDE_BY_SIDE = 0.75  # how fast tiles are that share cores and memory, of one alone: until it is known
 _BACKLOG = """
 SELECT lane, workspace_id, person_id, sum(waiting.us)::float8 / 1e6 FROM (
@@ -142,9 +143,10 @@ class Outlook:
 
     def _drain(self, speed: Speed) -> None:
         """What was done since it was read counts no more, else who asks often finds ahead what has ended already."""
-        now = time.monotonic()
-        self._backlog.drain((now - self._backlog_at) * speed.at_once)
-        self._backlog_at = now
+        passed_s = time.monotonic() - self._backlog_at
+        if passed_s > _DRAIN_EVERY_S:
+            self._backlog.drain(passed_s * speed.at_once)
+            self._backlog_at += passed_s
 
     def _learned(self, lane: Lane, task: str) -> Learned | None:
         """As it is known; what is too old is renewed aside. None where the database is away and nothing is known."""
