@@ -2,7 +2,8 @@
 one job that somebody waits for takes beyond its compute.
 
 PARTS="mixed" plays that part alone: a mixed load beside four Celery workers, LitServe and Ray Serve (see
-`_inference_mixed`); PARTS="swap" what loading a model costs others; PARTS="studio" all else.
+`_inference_mixed`); PARTS="swap" what loading a model costs others; PARTS="recipes" three steps as one job beside three
+jobs; PARTS="studio" all else.
 
 Whole: from the POST of a job to the event that tells of its result, which lies in S3. Bare: one process that reads,
 decodes, enhances and encodes the same files one after another with the same network, dtype and tiles on all cores. The
@@ -24,6 +25,7 @@ import httpx
 
 from tests.bench import _inference_large as large
 from tests.bench import _inference_mixed as mixed
+from tests.bench import _inference_recipes as recipes
 from tests.bench import _inference_swap as swap
 from tests.bench._followed import Followed
 from tests.bench._memory import of_worker, watched
@@ -152,7 +154,12 @@ def swapped() -> list[dict[str, Any]]:
     return swap.rows(rounds=3 if QUICK else 10)
 
 
-PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {"studio": studio, "mixed": mixed.rows, "swap": swapped}
+PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "studio": studio,
+    "mixed": mixed.rows,
+    "swap": swapped,
+    "recipes": recipes.rows,
+}
 
 
 def rows() -> list[dict[str, Any]]:
