@@ -1,5 +1,5 @@
-"""Measures what a recipe of three steps takes as one job, beside the same three as jobs one after another, each asked for
-when the one before it has ended, as a canvas of Celery's would run them; and what a change of its last step takes.
+"""Measures what a recipe of three steps takes as one job, beside the same three as jobs one after another, each asked
+for when the one before it has ended, as a canvas of Celery's would run them; and what a change of its last step takes.
 """
 
 import io
