@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,6 +29,7 @@ from inference.runs import Result as Inferred
 
 log = structlog.get_logger()
 _TELL_EVERY_S = 0.1
+_aside = ThreadPoolExecutor(2, thread_name_prefix="recipe-keep")  # while the next step runs
 _TIMES_THE_ESTIMATE = 10.0  # how much longer than estimated a large picture may take, for jobs share the model
 
 
@@ -70,14 +72,15 @@ def make(job: Job, lease: Lease, source: AssetRef, pixels: Bytes) -> Made:
     work = _Work(job, lease, source, pixels)
     picture, made = work.found(pixels)
     connections.close_all()  # the network takes seconds to minutes
+    keeping = list[Future[None]]()
     with turns.of(lease.claim) as turn, closing(work.preview):
         while len(made) < len(work.chain):
             result = work.run(picture, turn, number=len(made) + 1)
             picture = result.picture
             made.append(_said(work.chain[len(made)], result))
             if work.keeps and len(made) < len(work.chain):
-                work.keep(picture, made)
-                connections.close_all()
+                keeping.append(_aside.submit(work.keep, picture, tuple(made)))
+    wait(keeping)  # whoever sees the job ended finds them
     return Made(picture, tuple(made))
 
 
@@ -109,7 +112,10 @@ class _Work:
     def keep(self, picture: Bytes, made: Sequence[StepMade]) -> None:
         said = [{name: value for name, value in asdict(step).items() if name != "kept"} for step in made]
         content = self._contents()[len(made) - 1]
-        intermediates.keep(self.job.workspace_id, content, picture, said, input_sha256=self.source.sha256)
+        try:
+            intermediates.keep(self.job.workspace_id, content, picture, said, input_sha256=self.source.sha256)
+        finally:
+            connections.close_all()
 
     def run(self, picture: Bytes, turn: JobTurn, *, number: int) -> Inferred:
         """By the version that the job falls to; where one fails that is only being tried, by the stable one."""
