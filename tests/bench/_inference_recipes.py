@@ -52,7 +52,7 @@ def rows() -> list[dict[str, Any]]:
     compute_s = statistics.median(computed[1:])
     beside = f"{one_s:.2f} and {chain_s:.2f} s, compute {compute_s:.2f} s"
     return [
-        _row("a recipe as one job, of three jobs", one_s / chain_s, "<= 1", one_s <= chain_s, beside),
+        _row("a recipe as one job, of three jobs", one_s / chain_s, "<= 1.1", one_s <= 1.1 * chain_s, beside),
         _row(
             "a recipe whose last step changed, of the whole", changed_s / one_s, "<= 0.5", changed_s <= one_s / 2, None
         ),
