@@ -89,6 +89,7 @@ JOBS_AT_ONCE = env.int("JOBS_AT_ONCE", 12)
 JOBS_AT_ONCE_BATCH = env.int("JOBS_AT_ONCE_BATCH", 8)
 JOBS_AT_ONCE_PERSON = env.int("JOBS_AT_ONCE_PERSON", 6)  # of one in a lane
 MAX_BATCH_JOBS = env.int("MAX_BATCH_JOBS", 1000)
+TRIAL_MAX_FAILURES = env.int("TRIAL_MAX_FAILURES", 5)  # in a row
 MAX_RECIPE_STEPS = env.int("MAX_RECIPE_STEPS", 10)
 RECIPE_CACHE_MB = env.int("RECIPE_CACHE_MB", 2000)  # of each workspace; 0: nothing is kept
 RECIPE_CACHE_DAYS = env.int("RECIPE_CACHE_DAYS", 7)

@@ -57,7 +57,7 @@ def task_named(name: str) -> Task:
     try:
         return TASKS[name]
     except KeyError:
-        raise UnknownTask(f"There is no task {name[:40]!r}. There are: {', '.join(TASKS)}.") from None
+        raise UnknownTask(f"There is no task of this name. There are: {', '.join(TASKS)}.") from None
 
 
 def model_named(name: str, version: int | None = None) -> Model:

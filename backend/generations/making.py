@@ -121,15 +121,18 @@ class _Work:
         """By the version that the job falls to; where one fails that is only being tried, by the stable one."""
         step, versions, model = self.chain[number - 1], self._versions[number - 1], self._models[number - 1]
         try:
-            return self._run_by(model, picture, turn, number)
+            result = self._run_by(model, picture, turn, number)
         except InferenceFailed as exc:
             if model == versions.stable or step.version is not None:  # that one and no other was asked for
                 raise
             metrics.TRIALS_FAILED.labels(model.served).inc()
             shown = ids.show("job", self.job.id)
             log.warning("job.trial_failed", job_id=shown, model=model.served, error=exc.detail)
+            rollouts.failed(model)
             self._models[number - 1] = versions.stable
             return self._run_by(versions.stable, picture, turn, number)
+        rollouts.succeeded(versions, model)
+        return result
 
     def _run_by(self, model: Model, picture: Bytes, turn: JobTurn, number: int) -> Inferred:
         step = self.chain[number - 1]

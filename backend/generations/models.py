@@ -221,6 +221,7 @@ class Rollout(models.Model):
     previous = models.IntegerField(null=True)  # what a roll-back returns to
     canary = models.IntegerField(null=True)  # a version that is being tried, by so many of a hundred jobs
     canary_percent = models.IntegerField(default=0)
+    failures = models.IntegerField(default=0, db_default=0)  # of that version, in a row
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:

@@ -1,7 +1,8 @@
 """Says which version of a model a job is run by, and lets operators try a new one, take it for all, or go back.
 
 A version that is tried gets a share of the jobs, always the same ones; where it fails at one, the stable version does
-it instead, so nobody pays for the trial. A change holds for jobs that begin after it, within a second, on every worker.
+it instead, so nobody pays for the trial, and where it fails at several in a row, the trial ends. A change holds for
+jobs that begin after it, within a second, on every worker.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import psycopg
 import structlog
+from django.conf import settings
 from django.db import DatabaseError
 from psycopg_pool import PoolTimeout
 
@@ -41,6 +43,7 @@ class Versions:
     tried: Model | None = None
     percent: int = 0
     previous: Model | None = None
+    failures: int = 0  # of the one that is tried, in a row
 
     def share(self, model: Model) -> int:
         """Of a hundred jobs, so many are run by it."""
@@ -91,7 +94,7 @@ def try_out(name: str, version: int, *, percent: int) -> Versions:
     """
     tried = model_named(name, version)
     client.load(tried, timeout_s=LOAD_S)
-    return _write(name, lambda row: _set(row, canary=version, canary_percent=percent))
+    return _write(name, lambda row: _set(row, canary=version, canary_percent=percent, failures=0))
 
 
 def promote(name: str) -> Versions:
@@ -120,6 +123,33 @@ def roll_back(name: str) -> Versions:
             raise NothingToRollBack(f"{name} has not been promoted, and no version of it is being tried.")
 
     return _write(name, change)
+
+
+def failed(tried: Model) -> None:
+    """Count it; at the TRIAL_MAX_FAILURES-th in a row all jobs go to the stable version again."""
+
+    def change(row: Rollout) -> None:
+        if row.canary != tried.version:
+            return  # the trial is over
+        _set(row, failures=row.failures + 1)
+        if row.failures >= settings.TRIAL_MAX_FAILURES:
+            log.error("rollouts.trial_ended", model=tried.served, failures=row.failures)
+            _set(row, canary=None, canary_percent=0, failures=0)
+
+    _write_if_there(tried, change)
+
+
+def succeeded(versions: Versions, made_by: Model) -> None:
+    """The failures before it count no more."""
+    if versions.failures and made_by == versions.tried:
+        _write_if_there(made_by, lambda row: _set(row, failures=0))
+
+
+def _write_if_there(tried: Model, change: Callable[[Rollout], None]) -> None:
+    try:
+        _write(tried.name, change)
+    except _AWAY as exc:  # a job goes on for all that
+        log.warning("rollouts.not_counted", model=tried.served, error=type(exc).__name__)
 
 
 def _place(job_id: uuid.UUID) -> int:
@@ -153,4 +183,5 @@ def _versions(row: Rollout) -> Versions:
         tried=there.get(row.canary) if row.canary else None,
         percent=row.canary_percent,
         previous=there.get(row.previous) if row.previous else None,
+        failures=row.failures,
     )

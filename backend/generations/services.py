@@ -24,6 +24,7 @@ from backend.projects.queries import access_document
 from backend.workspaces.queries import has_right
 from backend.workspaces.rights import Act
 from collab import edits
+from inference.errors import UnknownTask
 from inference.registry import task_named
 
 
@@ -130,7 +131,10 @@ def new_job(
 
 def check_step(task: str, parameters: dict[str, Any], *, at: tuple[str | int, ...] = ()) -> ChainStep:
     """`at`: where it stands in what was sent. Raises: UnknownTask, InvalidParameters."""
-    contract = task_named(task)
+    try:
+        contract = task_named(task)
+    except UnknownTask as exc:
+        raise UnknownTask(exc.detail, field=".".join(map(str, (*at, "task")))) from exc
     try:
         return ChainStep(contract, contract.parameters.model_validate(parameters))
     except pydantic.ValidationError as exc:

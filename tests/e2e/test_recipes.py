@@ -196,7 +196,7 @@ def test_a_result_is_seen_as_it_is_made(studio: Studio, seat: Callable[..., Seat
     """Where it will lie, tile by tile; then the result is there in its place."""
     large = tmp_path / "large.jpg"
     with Image.open(photo) as opened:
-        opened.resize((1600, 1200)).save(large)
+        opened.resize((1200, 900)).save(large)
     ada = seat(studio.ada)
     ada.open_board(studio.board_id)
     ada.drop_photo(large, MIDDLE)

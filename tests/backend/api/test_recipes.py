@@ -74,8 +74,8 @@ def test_parameters_left_out_are_written_down(studio: Studio, api: Api) -> None:
         ([], "invalid_input", "steps"),
         ([{"task": "denoise"}] * 11, "invalid_input", "steps"),
         ([{"task": "denoise", "strength": 3}], "invalid_input", "steps.0.strength"),
-        ([{"task": "denoise"}, {"task": "paint"}], "unknown_task", "paint"),
-        ([{"task": "recipe"}], "unknown_task", "recipe"),
+        ([{"task": "denoise"}, {"task": "paint"}], "unknown_task", "steps.1.task"),
+        ([{"task": "recipe"}], "unknown_task", "steps.0.task"),
         (
             [{"task": "enhance"}, {"task": "denoise", "parameters": {"strength": 900}}],
             "invalid_parameters",

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import Client
 from hypothesis import given
@@ -105,7 +106,8 @@ def test_models_are_changed_under_load(studio: Studio, api: Api, as_released: No
 def test_where_a_trial_fails_the_stable_version_does_the_job(
     studio: Studio, api: Api, stack: Stack, as_released: None
 ) -> None:
-    """Its weights are broken: it is not even tried; had it been before, people's jobs succeed all the same."""
+    """Its weights are broken: it is not even tried; had it been before, people's jobs succeed all the same, and after
+    some of them the trial ends."""
     weights = stack.plan.var / "triton" / "models" / SPAN_X2_WIDE.served / "1" / "weights.safetensors"
     kept = weights.read_bytes()
     triton.unload(SPAN_X2_WIDE, timeout_s=20.0)
@@ -123,8 +125,32 @@ def test_where_a_trial_fails_the_stable_version_does_the_job(
         pinned = held_job(studio, asset_id, model_version=2)  # as one that is run again to compare
         running.run(take(pinned))
         assert (fresh(pinned).error or {})["code"] == "inference_failed"
+        assert rollouts.all_versions()[NAME].failures == 1  # the pinned one asked for it
+        for number in range(2, settings.TRIAL_MAX_FAILURES + 1):
+            assert rollouts.all_versions()[NAME].tried == SPAN_X2_WIDE, number
+            other = held_job(studio, asset_id)
+            running.run(take(other))
+            assert fresh(other).state == "succeeded"
+        assert rollouts.all_versions()[NAME] == Versions(SPAN_X2)
     finally:
         weights.write_bytes(kept)
+
+
+def test_failures_count_in_a_row(as_released: None) -> None:
+    """A success between them begins the count anew, and so does another trial; what is no longer tried can't fail."""
+    Rollout.objects.using("system").create(model=NAME, version=1, canary=2, canary_percent=50)
+    for _ in range(settings.TRIAL_MAX_FAILURES - 1):
+        rollouts.failed(SPAN_X2_WIDE)
+    versions = rollouts.all_versions()[NAME]
+    assert versions.failures == settings.TRIAL_MAX_FAILURES - 1
+    rollouts.succeeded(versions, SPAN_X2)
+    assert rollouts.all_versions()[NAME] == versions
+    rollouts.succeeded(versions, SPAN_X2_WIDE)
+    assert rollouts.all_versions()[NAME].failures == 0
+    rollouts.failed(SPAN_X2_WIDE)
+    assert rollouts.promote(NAME).stable == SPAN_X2_WIDE
+    rollouts.failed(SPAN_X2_WIDE)
+    assert rollouts.all_versions()[NAME].stable == SPAN_X2_WIDE
 
 
 def test_what_makes_no_sense_is_refused_with_a_reason(as_released: None) -> None:
