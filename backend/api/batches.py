@@ -28,9 +28,17 @@ class BatchQuery(CreatedQuery):
     task: Word | None = None
 
 
-class BatchIn(Body):
-    task: Annotated[TaskName, Field(examples=["denoise"])]
+class BatchRunIn(Body):
+    """What is worked on, and how the jobs are run."""
+
     input_asset_ids: Annotated[list[AssetId], Field(min_length=1, max_length=settings.MAX_BATCH_JOBS)]
+    lane: Lane = Lane.BATCH
+    start_by: Annotated[Moment | None, Field(description="Jobs that could not start until then expire.")] = None
+    run_timeout_s: Annotated[int | None, Field(ge=1, le=86_400, description="Of each job.")] = None
+
+
+class BatchIn(BatchRunIn):
+    task: Annotated[TaskName, Field(examples=["denoise"])]
     parameters: dict[str, Any] = Field(default_factory=dict, description="Those that all jobs have.")
     vary: Annotated[
         dict[str, Annotated[list[Any], Field(min_length=1, max_length=100)]],
@@ -40,9 +48,6 @@ class BatchIn(Body):
             examples=[{"strength": [10, 25, 50]}],
         ),
     ] = {}  # pydantic copies it
-    lane: Lane = Lane.BATCH
-    start_by: Annotated[Moment | None, Field(description="Jobs that could not start until then expire.")] = None
-    run_timeout_s: Annotated[int | None, Field(ge=1, le=86_400, description="Of each job.")] = None
 
 
 class BatchStatesOut(Schema):

@@ -8,16 +8,15 @@ from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
 from backend.api.auth import Request
-from backend.api.batches import BatchOut
+from backend.api.batches import BatchOut, BatchRunIn
 from backend.api.contract import raises
 from backend.api.jobs import JobOut, RunIn, StepOut, TaskName
-from backend.api.lists import ByTime, ByTimeOrName, CreatedQuery, Moment, Search, shown
+from backend.api.lists import ByTime, ByTimeOrName, CreatedQuery, Search, shown
 from backend.api.schemas import AssetId, Body, Name, PageOf, PersonId, ProjectId, RecipeId, WorkspaceId
 from backend.core import conditions, ids
 from backend.core.errors import Conflict
 from backend.generations import batches, queries, recipes
 from backend.generations.errors import BatchTooLarge, BudgetSpent, InvalidParameters, WrongDocument
-from backend.generations.scheduler import Lane
 from backend.projects.queries import access_project
 from backend.workspaces.queries import access_workspace
 from backend.workspaces.rights import Act
@@ -89,12 +88,8 @@ class RecipeRunIn(RunIn):
     input_asset_id: AssetId
 
 
-class RecipeBatchIn(Body):
+class RecipeBatchIn(BatchRunIn):
     project_id: ProjectId
-    input_asset_ids: Annotated[list[AssetId], Field(min_length=1, max_length=settings.MAX_BATCH_JOBS)]
-    lane: Lane = Lane.BATCH
-    start_by: Annotated[Moment | None, Field(description="Jobs that could not start until then expire.")] = None
-    run_timeout_s: Annotated[int | None, Field(ge=1, le=86_400, description="Of each job.")] = None
 
 
 @router.get("/workspaces/{workspace_id}/recipes", response={200: PageOf[RecipeOut]}, operation_id="list_recipes")

@@ -30,6 +30,7 @@ from inference.runs import Result as Inferred
 log = structlog.get_logger()
 _TELL_EVERY_S = 0.1
 _aside = ThreadPoolExecutor(2, thread_name_prefix="recipe-keep")  # while the next step runs
+_KEEP_S = 5.0
 _TIMES_THE_ESTIMATE = 10.0  # how much longer than estimated a large picture may take, for jobs share the model
 
 
@@ -80,7 +81,7 @@ def make(job: Job, lease: Lease, source: AssetRef, pixels: Bytes) -> Made:
             made.append(_said(work.chain[len(made)], result))
             if work.keeps and len(made) < len(work.chain):
                 keeping.append(_aside.submit(work.keep, picture, tuple(made)))
-    wait(keeping)  # whoever sees the job ended finds them
+    wait(keeping, timeout=_KEEP_S)  # whoever sees the job ended finds them; but a store that hangs holds up no result
     return Made(picture, tuple(made))
 
 
@@ -93,7 +94,9 @@ class _Work:
         self.chain = chains.of_job(job)
         self.keeps = len(self.chain) > 1 and job.again_of is None and settings.RECIPE_CACHE_MB > 0
         self._versions = [rollouts.versions_of(step.task.model) for step in self.chain]
-        self._models = rollouts.models_of(self.chain, job.id)
+        self._models = [
+            versions.of(job.id, asked=step.version) for step, versions in zip(self.chain, self._versions, strict=True)
+        ]
         self._costs_s = chains.costs_s(self.chain, width=width, height=height)
         self._units = chains.units_of(self.chain, self._models, width=width, height=height)
         self._first = 1  # step that is run

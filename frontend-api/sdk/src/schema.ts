@@ -2419,14 +2419,27 @@ export interface components {
         };
         /** BatchIn */
         BatchIn: {
+            /** Input Asset Ids */
+            input_asset_ids: string[];
+            /** @default batch */
+            lane?: components["schemas"]["Lane"];
+            /**
+             * Start By
+             * @description Jobs that could not start until then expire.
+             * @example 2026-11-25T08:00:00Z
+             */
+            start_by?: string | null;
+            /**
+             * Run Timeout S
+             * @description Of each job.
+             */
+            run_timeout_s?: number | null;
             /**
              * Task
              * @example denoise
              * @enum {string}
              */
             task: "enhance" | "denoise" | "edges" | "canny";
-            /** Input Asset Ids */
-            input_asset_ids: string[];
             /**
              * Parameters
              * @description Those that all jobs have.
@@ -2449,19 +2462,6 @@ export interface components {
             vary?: {
                 [key: string]: unknown[];
             };
-            /** @default batch */
-            lane?: components["schemas"]["Lane"];
-            /**
-             * Start By
-             * @description Jobs that could not start until then expire.
-             * @example 2026-11-25T08:00:00Z
-             */
-            start_by?: string | null;
-            /**
-             * Run Timeout S
-             * @description Of each job.
-             */
-            run_timeout_s?: number | null;
         };
         /** BatchQuery */
         BatchQuery: {
@@ -2760,11 +2760,6 @@ export interface components {
         };
         /** RecipeBatchIn */
         RecipeBatchIn: {
-            /**
-             * Project Id
-             * @example prj_01m88w2n4qeerszgh84bzknfkf
-             */
-            project_id: string;
             /** Input Asset Ids */
             input_asset_ids: string[];
             /** @default batch */
@@ -2780,6 +2775,11 @@ export interface components {
              * @description Of each job.
              */
             run_timeout_s?: number | null;
+            /**
+             * Project Id
+             * @example prj_01m88w2n4qeerszgh84bzknfkf
+             */
+            project_id: string;
         };
         /** ModelOut */
         ModelOut: {

@@ -45,6 +45,8 @@ export const getAsset = (asset_id: Id) => unwrap(api.GET(`${V1}/assets/{asset_id
 export const listJobs = (project_id: Id) =>
   unwrap(api.GET(`${V1}/projects/{project_id}/jobs`, { params: { path: { project_id }, query: { limit: 30 } } }));
 
+export const getJob = (job_id: Id) => unwrap(api.GET(`${V1}/jobs/{job_id}`, { params: { path: { job_id } } }));
+
 export const cancelJob = (job_id: Id) => unwrap(api.POST(`${V1}/jobs/{job_id}/cancel`, { params: { path: { job_id } } }));
 
 export const runJobAgain = (job_id: Id) => unwrap(api.POST(`${V1}/jobs/{job_id}/run-again`, { params: { path: { job_id } } }));

@@ -53,5 +53,3 @@ export const runRecipe = (
       body: order,
     }),
   );
-
-export const getJob = (job_id: Id) => unwrap(api.GET(`${V1}/jobs/{job_id}`, { params: { path: { job_id } } }));

@@ -1,8 +1,7 @@
 /** How a photo came to be: what it was made from, by which models, at what cost. */
 import type { Asset, StepMade, Task } from "@atelier/sdk";
-import { getAsset } from "../app/api";
+import { getAsset, getJob } from "../app/api";
 import { useQuery } from "../app/query";
-import { getJob } from "../app/recipes";
 import { Link } from "../app/router";
 import { Icon } from "../ui/Icon";
 import { iconOfTask, titleOfTask } from "../ui/tasks";
