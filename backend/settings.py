@@ -186,13 +186,14 @@ DATABASES = {
         "DATABASE_URL",
         DATABASE_URL,
         pool={"min_size": 0, "max_size": DATABASE_POOL_SIZE, "timeout": 5, "max_idle": 60},
+        prepare_threshold=1,  # for `core.statements`; the ORM's are never prepared
     ),
     "owner": _database("DATABASE_OWNER_URL", DATABASE_OWNER_URL),
     "system": _database(
         "DATABASE_SYSTEM_URL",
         DATABASE_SYSTEM_URL,
         pool={"min_size": 0, "max_size": 4, "timeout": 5, "max_idle": 60},
-        prepare_threshold=1,  # for the claim, which lets the server bind; the ORM never does
+        prepare_threshold=1,  # as above
     ),
 }
 DATABASE_ROUTERS = ["backend.core.routers.OwnerMigrates"]

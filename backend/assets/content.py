@@ -10,11 +10,9 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
-
 from backend.assets.models import Asset
 from backend.assets.pictures import Inspection, Rendition
-from backend.core import storage, tenancy
+from backend.core import statements, storage, tenancy
 from backend.core.storage import StorageUnavailable
 
 RENDITIONS = ("web", "thumbnail")
@@ -116,5 +114,5 @@ def drop_unused(workspace_id: uuid.UUID, contents: Iterable[str]) -> None:
 
 
 def _lock(workspace_id: uuid.UUID, sha256: str) -> None:
-    with connection.cursor() as cursor:
+    with statements.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"content:{workspace_id}:{sha256}"])

@@ -10,6 +10,7 @@ from backend.assets.models import Asset, Upload
 from backend.core import ids, storage, times
 from backend.core.errors import NotFound
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
+from backend.core.rows import by_id
 from backend.projects.models import Project
 from backend.projects.queries import access_project
 from backend.workspaces.models import Workspace
@@ -79,6 +80,14 @@ def access_asset(person_id: uuid.UUID, asset_id: uuid.UUID, act: Act = Act.READ,
         raise NotFound("There is no such asset, or it is not yours to see.")
     access_project(person_id, asset.project_id, act)
     return found.select_for_update(of=("self",)).get() if lock else asset
+
+
+def asset_of(project: Project, asset_id: uuid.UUID) -> Asset:
+    """An asset of a project that the caller may read. Raises NotFound."""
+    asset = by_id(Asset, asset_id)
+    if asset is None or asset.project_id != project.id:
+        raise NotFound("There is no such asset in this project.")
+    return asset
 
 
 def assets_of(project: Project, asset_ids: Sequence[uuid.UUID]) -> list[Asset]:

@@ -2,6 +2,8 @@
 
 import hashlib
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ from backend.assets import content, pictures
 from backend.assets.models import Asset, Lineage
 from backend.assets.pictures import Rendition
 from backend.assets.services import announce
-from backend.core import ids
+from backend.core import ids, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def write(workspace_id: uuid.UUID, result: Result) -> None:
     content.write(workspace_id, result.sha256, result.whole, result.renditions)
 
 
-def keep(
+@contextmanager
+def kept(
     result: Result,
     made: Provenance,
     *,
@@ -66,9 +69,9 @@ def keep(
     project_id: uuid.UUID,
     name: str,
     by: uuid.UUID,
-) -> Asset:
+) -> Iterator[Asset]:
     """Make the result an asset, in the caller's transaction and workspace, whose lease it has checked. One that is not
-    written yet, which must be small, is written meanwhile.
+    written yet, which must be small, is written beside all that is done inside.
 
     Raises:
         ContentVanished: write the result again, then keep it.
@@ -78,7 +81,7 @@ def keep(
     content_of = workspace_id, result.sha256
     there = content.held(*content_of) if is_written else content.written(*content_of, result.whole, result.renditions)
     with there:
-        asset = Asset.objects.create(
+        asset = Asset(
             id=ids.new_id(),
             workspace_id=workspace_id,
             project_id=project_id,
@@ -91,7 +94,8 @@ def keep(
             renditions=content.describe(workspace_id, result.sha256, result.whole, result.renditions),
             created_by_id=by,
         )
-        asset.lineage = Lineage.objects.create(
+        rows.add(asset)
+        asset.lineage = Lineage(
             asset=asset,
             workspace_id=workspace_id,
             parent_id=made.parent_id,
@@ -106,5 +110,6 @@ def keep(
             compute_us=made.compute_us,
             steps=made.steps,
         )
+        rows.add(asset.lineage)
         announce(asset, parent_id=made.parent_id, job_id=made.job_id)
-    return asset
+        yield asset

@@ -8,7 +8,7 @@ import structlog
 from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
-from backend.core import ids, trace
+from backend.core import ids, statements, trace
 from backend.core.models import Event
 
 log = structlog.get_logger()
@@ -28,7 +28,7 @@ _RECORD = """
 
 def database_now() -> datetime:
     """The database's clock, by which events are dated. The same throughout a transaction."""
-    with connection.cursor() as cursor:
+    with statements.cursor() as cursor:
         cursor.execute("SELECT now()")
         now: datetime = cursor.fetchone()[0]
     return now
@@ -69,7 +69,7 @@ def record(
         "data": Jsonb(data or {}),
         "traceparent": trace.current(),
     }
-    with connection.cursor() as cursor:
+    with statements.cursor() as cursor:
         cursor.execute(_RECORD, row)
         sequence = cursor.fetchone()[0]
     told = log.bind(kind=kind, resource=resource, sequence=sequence)

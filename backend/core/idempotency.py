@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 
-from backend.core import metrics, sealing
+from backend.core import metrics, sealing, statements
 from backend.core.errors import Conflict, InvalidInput, KeyReused, RequestInProgress
 
 HEADER = "Idempotency-Key"
@@ -58,7 +58,7 @@ class Request:
             KeyReused: the key came with another request.
             Conflict: what was answered can't be read any more.
         """
-        with connection.cursor() as cursor:
+        with statements.cursor() as cursor:
             cursor.execute(_TRY_LOCK, [f"{self.person_id}:{self.key}"])  # until the transaction ends, however it ends
             if not cursor.fetchone()[0]:
                 raise RequestInProgress("The first request with this Idempotency-Key is under way.", retry_after_s=1)
@@ -86,7 +86,7 @@ class Request:
         headers = "\n".join(f"{name}: {response[name]}" for name in _KEPT_HEADERS if name in response)
         body = sealing.seal(response.content)
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
+            with transaction.atomic(), statements.cursor() as cursor:
                 cursor.execute(_KEEP, [self.person_id, self.key, self.digest, response.status_code, headers, body])
         except IntegrityError as exc:  # one that this person may not see any more: of a workspace that they left
             raise KeyReused from exc

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from django.db import connections, transaction
 
-from backend.core import rate_limits, trace
+from backend.core import rate_limits, statements, trace
 from backend.core.errors import NotFound
 
 _BIND = "SELECT set_config('app.person', %s, true), set_config('app.workspace', %s, true)"
@@ -24,7 +24,7 @@ def acting(
     """One transaction in which the database shows what `person_id` may read and lets write what `workspace_id` owns."""
     with trace.span("database.transaction", role=using), transaction.atomic(using=using):
         if person_id or workspace_id or connections[using].savepoint_ids:  # else nobody, as each transaction begins
-            with connections[using].cursor() as cursor:
+            with statements.cursor(using) as cursor:
                 cursor.execute(_BIND, [_text(person_id), _text(workspace_id)])
         yield
     if not connections[using].in_atomic_block:
@@ -42,7 +42,7 @@ def enter_workspace(workspace_id: uuid.UUID, *, using: str = "default") -> None:
         RateLimited: inside a request, when those of the workspace are used up.
     """
     _check_open(using)
-    with connections[using].cursor() as cursor:
+    with statements.cursor(using) as cursor:
         cursor.execute(_ENTER, {"workspace": workspace_id})
         if cursor.fetchone() != (str(workspace_id),):
             raise NotFound
@@ -52,7 +52,7 @@ def enter_workspace(workspace_id: uuid.UUID, *, using: str = "default") -> None:
 def enter_as_newcomer(workspace_id: uuid.UUID, *, using: str = "default") -> None:
     """As `enter_workspace`, for who becomes a member in this transaction: by founding the workspace, or invited."""
     _check_open(using)
-    with connections[using].cursor() as cursor:
+    with statements.cursor(using) as cursor:
         cursor.execute("SELECT set_config('app.workspace', %s, true)", [_text(workspace_id)])
 
 

@@ -9,11 +9,9 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from django.db import connection
-from django.db.models import Q, QuerySet
-
-from backend.core import events, ids
+from backend.core import events, ids, statements
 from backend.core.errors import Conflict
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
 from backend.generations.errors import BudgetSpent
@@ -32,6 +30,11 @@ SELECT used.person_id, sum(spent)::bigint, sum(waiting)::bigint FROM (
     WHERE workspace_id = %(workspace)s AND state = 'running'
 ) AS used (person_id, spent, waiting) GROUP BY 1
 """  # noqa: S608 - of our own words
+_LIMITS = """
+SELECT id, person_id, soft_us, hard_us FROM generations_budget
+WHERE workspace_id = %s AND (person_id IS NULL OR person_id = %s) AND {kind} IS NOT NULL ORDER BY id
+"""
+_SOFT, _HARD = _LIMITS.format(kind="soft_us"), _LIMITS.format(kind="hard_us")
 _NOTICE = f"""
 UPDATE generations_budget SET noticed = {_MONTH} WHERE id = %s AND noticed IS DISTINCT FROM {_MONTH} RETURNING true
 """  # noqa: S608 - as above
@@ -52,6 +55,15 @@ class Used:
         return Used(self.spent_us + other.spent_us, self.waiting_us + other.waiting_us)
 
 
+class Limit(NamedTuple):
+    """As `Budget`."""
+
+    id: uuid.UUID
+    person_id: uuid.UUID | None
+    soft_us: int | None
+    hard_us: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """The limits of a workspace as a whole, or of one of its people, and what was used of them."""
@@ -69,8 +81,7 @@ def admit(workspace_id: uuid.UUID, person_id: uuid.UUID, asked_us: int) -> None:
 
     Raises: BudgetSpent.
     """
-    limits = _limits(workspace_id, person_id, hard_us__isnull=False).select_for_update()
-    if not (found := list(limits)):
+    if not (found := _limits(f"{_HARD} FOR UPDATE", workspace_id, person_id)):
         return
     used = _used(workspace_id)
     for one in found:
@@ -81,7 +92,7 @@ def admit(workspace_id: uuid.UUID, person_id: uuid.UUID, asked_us: int) -> None:
 
 def check_left(workspace_id: uuid.UUID, person_id: uuid.UUID) -> None:
     """Before a job begins: whether anything is left of the month. Raises: BudgetSpent."""
-    limits = list(_limits(workspace_id, person_id, hard_us__isnull=False))
+    limits = _limits(_HARD, workspace_id, person_id)
     used = _used(workspace_id) if limits else {}
     for one in limits:
         mine = _of(used, one.person_id)
@@ -91,7 +102,7 @@ def check_left(workspace_id: uuid.UUID, person_id: uuid.UUID) -> None:
 
 def tell_if_low(workspace_id: uuid.UUID, person_id: uuid.UUID) -> None:
     """After a charge, in its transaction: an event for each soft limit that is passed, once in a month."""
-    limits = list(_limits(workspace_id, person_id, soft_us__isnull=False))
+    limits = _limits(_SOFT, workspace_id, person_id)
     used = _used(workspace_id) if limits else {}
     for one in limits:
         mine = _of(used, one.person_id)
@@ -159,19 +170,20 @@ def charges_in(workspace: Workspace, ask: Ask) -> Page[Charge]:
 
 def month() -> datetime:
     """When the month began that is accounted for now, by the database's clock."""
-    with connection.cursor() as cursor:
+    with statements.cursor() as cursor:
         cursor.execute(f"SELECT {_MONTH}")
         began: datetime = cursor.fetchone()[0]
     return began
 
 
-def _limits(workspace_id: uuid.UUID, person_id: uuid.UUID, **more: bool) -> QuerySet[Budget]:
-    both = Q(person_id=None) | Q(person_id=person_id)
-    return Budget.objects.filter(both, workspace_id=workspace_id, **more).order_by("id")
+def _limits(query: str, workspace_id: uuid.UUID, person_id: uuid.UUID) -> list[Limit]:
+    with statements.cursor() as cursor:
+        cursor.execute(query, [workspace_id, person_id])
+        return [Limit(*row) for row in cursor.fetchall()]
 
 
 def _used(workspace_id: uuid.UUID) -> dict[uuid.UUID, Used]:
-    with connection.cursor() as cursor:
+    with statements.cursor() as cursor:
         cursor.execute(_USED, {"workspace": workspace_id})
         return {person_id: Used(spent, max(waiting, 0)) for person_id, spent, waiting in cursor.fetchall()}
 
@@ -180,9 +192,9 @@ def _of(used: Mapping[uuid.UUID, Used], person_id: uuid.UUID | None) -> Used:
     return used.get(person_id, Used()) if person_id else sum(used.values(), Used())
 
 
-def _notice(budget: Budget) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(_NOTICE, [budget.id])
+def _notice(limit: Limit) -> bool:
+    with statements.cursor() as cursor:
+        cursor.execute(_NOTICE, [limit.id])
         return cursor.fetchone() is not None
 
 
@@ -193,7 +205,7 @@ def _us(limit: int | None) -> int:
     return limit
 
 
-def _spent(limit: Budget, used: Used, more: str, *, asked_us: int = 0) -> BudgetSpent:
+def _spent(limit: Limit, used: Used, more: str, *, asked_us: int = 0) -> BudgetSpent:
     whose = "You may" if limit.person_id else "The workspace may"
     hard_us = _us(limit.hard_us)
     return BudgetSpent(

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from psycopg_pool import PoolTimeout
 
-from backend.core import metrics, tenancy
+from backend.core import metrics, statements, tenancy
 from backend.generations import flows
 from backend.generations.scheduler import Flow, Lane, Limits, Waiting, order
 from backend.generations.states import State, Step, after
@@ -103,7 +103,7 @@ def claim_next(held: Collection[Flow] = ()) -> Claim | None:
 
 
 def _take(job: Waiting, weights: Mapping[Flow, float]) -> Claim | None:
-    with flows.claiming_cursor() as cursor:
+    with statements.cursor("system") as cursor:
         cursor.execute(_TAKE, [after(State.QUEUED, Step.CLAIM), settings.JOB_LEASE_S, job.job_id, State.QUEUED])
         taken = cursor.fetchone()
     if taken is None:
@@ -183,7 +183,7 @@ class Keeper:
     def _look(self, leases: list[Lease], *, beat: bool) -> None:
         if not leases:
             return
-        with connections["system"].cursor() as cursor:
+        with statements.cursor("system") as cursor:
             if beat:
                 held_ones = ((h.claim.job_id, h.claim.attempt, h.done, h.total, h.step, h.preview) for h in leases)
                 columns = zip(*held_ones, strict=True)

@@ -7,11 +7,9 @@ of a flow they append to `FlowChange`, and the next claim takes it in.
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psycopg
-from django.db import connections
-
+from backend.core import statements
 from backend.generations.scheduler import Flow, Lane, Share, Shares, Waiting
 from backend.generations.states import MAX_LOSSES
 
@@ -109,7 +107,7 @@ def lock() -> bool:
 
     Planned once a connection, not once a claim: that takes longer than to run it.
     """
-    with claiming_cursor() as cursor:
+    with statements.cursor("system") as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(%s), set_config('plan_cache_mode', 'force_generic_plan', true), "
             "NOT EXISTS (SELECT FROM generations_pause)",
@@ -119,14 +117,9 @@ def lock() -> bool:
         return bool(may_begin)
 
 
-def claiming_cursor() -> "psycopg.Cursor[Any]":
-    """In the claim's transaction. The server binds the parameters, so the statements are prepared."""
-    return psycopg.Cursor(connections["system"].connection)
-
-
 def fold() -> None:
     """Take in what happened to the flows since the last claim."""
-    with claiming_cursor() as cursor:
+    with statements.cursor("system") as cursor:
         cursor.execute(_CHANGES)
         changes = {Flow(Lane(row[0]), *row[1:3]): row[3:] for row in cursor.fetchall()}
         if not changes:
@@ -153,7 +146,7 @@ def fold() -> None:
 def find(lanes: Collection[Lane], *, full: Collection[Flow], width: int) -> Found:
     """The first of those that wait in `lanes`, but nobody of `full`: of `width` workspaces, at the most."""
     full_lanes, full_workspaces, full_people = _columns(full)
-    with claiming_cursor() as cursor:
+    with statements.cursor("system") as cursor:
         cursor.execute(
             _CANDIDATES,
             {
@@ -192,16 +185,16 @@ def rest(idle: Collection[Flow]) -> bool:
         return False
     people = [flow for flow in idle if flow.person_id]
     lanes, workspaces, _ = _columns(idle)
-    with claiming_cursor() as cursor:
+    with statements.cursor("system") as cursor:
         cursor.execute(_REST_PEOPLE, list(_columns(people)))
-        changed = cursor.rowcount
+        changed: int = cursor.rowcount
         cursor.execute(_REST_WORKSPACES, [lanes, workspaces])
-        return changed + cursor.rowcount > 0
+        return changed + int(cursor.rowcount) > 0
 
 
 def add_cost(flow: Flow, cost_us: int) -> None:
     """Tell the next claim of a correction. In the tenant's transaction."""
-    with connections["default"].cursor() as cursor:
+    with statements.cursor() as cursor:
         cursor.execute(
             "INSERT INTO generations_flowchange (lane, workspace_id, person_id, cost_us) VALUES (%s, %s, %s, %s)",
             [*flow, cost_us],
@@ -211,13 +204,13 @@ def add_cost(flow: Flow, cost_us: int) -> None:
 def weigh(workspace_id: uuid.UUID, weight: float) -> None:
     """Of a workspace among all, in both lanes, from now on: what happened until now still goes by the old weight."""
     fold()
-    with claiming_cursor() as cursor:
+    with statements.cursor("system") as cursor:
         cursor.execute(_WEIGH, [workspace_id, weight, [lane.value for lane in Lane]])
 
 
 def weights() -> dict[uuid.UUID, float]:
     """Of the workspaces that weigh another than 1."""
-    with claiming_cursor() as cursor:
+    with statements.cursor("system") as cursor:
         cursor.execute(_WEIGHTS)
         return dict(cursor.fetchall())
 
@@ -228,7 +221,7 @@ def _keep(shares: Shares, ready: Mapping[Flow, datetime | None], *, queued_us: M
         (shares.of[flow].clock_us, shares.of[flow].floor_us, ready_at, queued_us.get(flow, 0))
         for flow, ready_at in ready.items()
     ]
-    with claiming_cursor() as cursor:
+    with statements.cursor("system") as cursor:
         cursor.execute(_KEEP, [*_columns(ready), *map(list, zip(*kept, strict=True))])
 
 

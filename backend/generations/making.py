@@ -152,7 +152,9 @@ class _Work:
         )
 
     def _progress_of(self, number: int) -> Callable[[Progress], None]:
-        """Tells open pages at most ten times a second; the keeper writes the same to the row with its heartbeat."""
+        """Tells open pages at most ten times a second, and not of a job's only unit, which its end tells; the keeper
+        writes the same to the row with its heartbeat.
+        """
         topic, shown, told_at = ids.show("prj", self.job.project_id), present(self.job), 0.0
         before, after = sum(self._units[self._first - 1 : number - 1]), sum(self._units[number:])
         lease, preview = self.lease, self.preview
@@ -164,7 +166,7 @@ class _Work:
             lease.used_us[number] = round(now.compute_s * 1e6)
             preview.show(now.picture, now.areas, total=now.total)
             lease.preview = preview.number
-            if now.done == now.total or time.monotonic() - told_at >= _TELL_EVERY_S:
+            if lease.total > 1 and (now.done == now.total or time.monotonic() - told_at >= _TELL_EVERY_S):
                 told_at = time.monotonic()
                 progress = {"done": lease.done, "total": lease.total, "step": number}
                 url = preview_url(self.job.id, preview.number)

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from psycopg_pool import PoolTimeout
 
-from backend.core import tenancy
+from backend.core import statements, tenancy
 from backend.generations import flows
 from backend.generations.chains import RECIPE
 from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, done_between, learned, left_to
@@ -128,7 +128,7 @@ class Outlook:
         if known is None:
             return
         speed = known.later
-        with connections["default"].cursor() as cursor:
+        with statements.cursor() as cursor:
             cursor.execute(
                 _BEFORE,
                 {"job": job.id, "lane": flow.lane, "workspace": flow.workspace_id, "person": flow.person_id},

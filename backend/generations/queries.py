@@ -11,6 +11,7 @@ from django.db import connections
 from backend.core import ids, times
 from backend.core.errors import NotFound
 from backend.core.pagination import CREATED, Ask, Listing, Page, page
+from backend.core.rows import by_id
 from backend.generations.models import Job
 from backend.generations.states import State
 from backend.projects.models import Project
@@ -24,13 +25,16 @@ _JOBS = Listing(
 )
 
 
-def access_job(person_id: uuid.UUID, job_id: uuid.UUID, act: Act) -> Job:
-    """The job, with the open transaction bound to its workspace. Raises NotFound, Forbidden."""
-    job = Job.objects.filter(pk=job_id).first()
+def access_job(person_id: uuid.UUID, job_id: uuid.UUID, act: Act, *, lock: bool = False) -> Job:
+    """The job, with the open transaction bound to its workspace; with `lock` its row is the transaction's.
+
+    Raises: NotFound, Forbidden.
+    """
+    job = by_id(Job, job_id)
     if job is None:
         raise NotFound("There is no such job, or it is not yours to see.")
     access_project(person_id, job.project_id, act)
-    return job
+    return (by_id(Job, job_id, lock=True) or job) if lock else job
 
 
 def jobs_in(project: Project, ask: Ask) -> Page[Job]:

@@ -27,7 +27,7 @@ from backend.assets.content import ContentVanished
 from backend.assets.models import Asset
 from backend.assets.queries import AssetRef
 from backend.assets.results import Provenance, Result
-from backend.core import ids, live, metrics, storage, tenancy, trace
+from backend.core import ids, live, metrics, rows, statements, storage, tenancy, trace
 from backend.core.errors import AppError, PartUnavailable
 from backend.generations import board, budgets, chains, claiming, making, services
 from backend.generations.claiming import Claim, Lease
@@ -140,9 +140,12 @@ def _make(claim: Claim, lease: Lease) -> None:
 
 def _load(claim: Claim) -> tuple[Job, AssetRef]:
     with tenancy.acting(workspace_id=claim.workspace_id):
-        job = Job.objects.select_related("input_asset").get(pk=claim.job_id)
+        job = rows.by_id(Job, claim.job_id)
+        if job is None:
+            raise LeaseLost
         budgets.check_left(job.workspace_id, job.person_id)
-        source = assets.ref(job.input_asset) if job.input_asset else None
+        asset = rows.by_id(Asset, job.input_asset_id) if job.input_asset_id else None
+        source = assets.ref(asset) if asset else None
         live.publish(ids.show("prj", job.project_id), "job", present(job))
     if source is None:
         raise InputGone("The asset that the job was to work on is no longer there.")
@@ -188,8 +191,8 @@ def _read(source: AssetRef) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8
 def _fenced(claim: Claim) -> Iterator[Job]:
     """A transaction of the tenant with the job locked and still ours. Raises LeaseLost."""
     with tenancy.acting(person_id=claim.person_id, workspace_id=claim.workspace_id):
-        job = Job.objects.select_for_update().get(pk=claim.job_id)
-        if job.state != State.RUNNING or job.attempt != claim.attempt:
+        job = rows.by_id(Job, claim.job_id, lock=True)
+        if job is None or job.state != State.RUNNING or job.attempt != claim.attempt:
             raise LeaseLost
         yield job
 
@@ -207,7 +210,7 @@ def _stage(lease: Lease, result: Result) -> None:
         "attempt": claim.attempt,
         "state": State.RUNNING,
     }
-    with closing(connections["system"]) as keeper, keeper.cursor() as cursor:  # as the heartbeats are: one statement
+    with closing(connections["system"]), statements.cursor("system") as cursor:  # as the heartbeats are: one statement
         cursor.execute(_STAGE, values)
         if cursor.fetchone() is None:
             raise LeaseLost
@@ -217,7 +220,7 @@ def _publish(claim: Claim, source: AssetRef, result: Result, made: Made, *, is_w
     with _fenced(claim) as job:
         suffix = pictures.EXTENSIONS[result.whole.media_type]
         title = job.recipe["name"] if job.recipe else TASKS[job.task].title
-        asset = results.keep(
+        kept = results.kept(
             result,
             _provenance(job, source, made),
             is_written=is_written,
@@ -226,16 +229,17 @@ def _publish(claim: Claim, source: AssetRef, result: Result, made: Made, *, is_w
             name=f"{PurePosixPath(source.name).stem} · {title}{suffix}",
             by=job.person_id,
         )
-        _succeed(
-            claim,
-            job,
-            made,
-            at=asset.created_at,
-            output_asset=asset,
-            edit_id=_place(job, asset, source.id, made.last.model),
-            staged=[sha256 for sha256 in job.staged if sha256 != result.sha256],
-        )
-        services.tell(job, "job.succeeded", asset_id=asset.id, parent_id=ids.show("ast", source.id))
+        with kept as asset:
+            _succeed(
+                claim,
+                job,
+                made,
+                at=asset.created_at,
+                output_asset=asset,
+                edit_id=_place(job, asset, source.id, made.last.model),
+                staged=[sha256 for sha256 in job.staged if sha256 != result.sha256],
+            )
+            services.tell(job, "job.succeeded", asset_id=asset.id, parent_id=ids.show("ast", source.id))
 
 
 def _publish_comparison(claim: Claim, comparison: dict[str, Any], made: Made) -> None:
@@ -277,20 +281,20 @@ def _provenance(job: Job, source: AssetRef, made: Made) -> Provenance:
 def _charge(claim: Claim, job: Job, used_us: Mapping[int, int]) -> None:
     """Each step once for each job, and the database sees to it."""
     chain = chains.of_job(job)
-    Charge.objects.bulk_create(
-        Charge(
-            id=ids.new_id(),
-            workspace_id=job.workspace_id,
-            project_id=job.project_id,
-            person_id=job.person_id,
-            job=job,
-            step=step,
-            task=chain[step - 1].task.name,
-            model=chain[step - 1].task.model,
-            compute_us=compute_us,
+    for step, compute_us in used_us.items():
+        rows.add(
+            Charge(
+                id=ids.new_id(),
+                workspace_id=job.workspace_id,
+                project_id=job.project_id,
+                person_id=job.person_id,
+                job=job,
+                step=step,
+                task=chain[step - 1].task.name,
+                model=chain[step - 1].task.model,
+                compute_us=compute_us,
+            )
         )
-        for step, compute_us in used_us.items()
-    )
     claiming.settle(claim, sum(used_us.values()))
     budgets.tell_if_low(job.workspace_id, job.person_id)
 
@@ -347,14 +351,15 @@ def _let_go(lease: Lease) -> None:
     log.info("job.let_go", job_id=ids.show("job", claim.job_id), attempt=claim.attempt)
     try:
         with tenancy.acting(workspace_id=claim.workspace_id):
-            job = Job.objects.select_for_update().get(pk=claim.job_id)
-            if job.attempt == claim.attempt and job.state == State.CANCELLED:
+            job = rows.by_id(Job, claim.job_id, lock=True)
+            if job and job.attempt == claim.attempt and job.state == State.CANCELLED:
                 _charge(claim, job, lease.used_us)
                 if lease.used_us:
                     Job.objects.filter(pk=job.pk).update(compute_us=sum(lease.used_us.values()))
-        if lease.wrote and job.state in ENDED:
+        if lease.wrote and (job is None or job.state in ENDED):
             content.drop_unused(claim.workspace_id, [lease.wrote])
-        drop_staged(job)
+        if job:
+            drop_staged(job)
     except (*_DATABASE_AWAY, PartUnavailable) as exc:
         log.warning("job.left_behind", error=type(exc).__name__)  # the sweeper deletes it
 

@@ -9,8 +9,8 @@ from typing import Any
 import pydantic
 
 from backend.assets.models import Asset
-from backend.assets.queries import assets_of, made_by
-from backend.core import events, ids, live, queue, trace
+from backend.assets.queries import asset_of, made_by
+from backend.core import events, ids, live, queue, rows, trace
 from backend.generations import budgets, chains, states
 from backend.generations.chains import Chain, ChainStep
 from backend.generations.errors import InvalidParameters, NotRepeatable, NotYourJob, WrongDocument
@@ -47,7 +47,7 @@ def submit(
         UnknownTask, InvalidParameters, PictureTooLarge, WrongDocument, NotFound, BudgetSpent: nothing was queued.
     """
     step = check_step(task, parameters)
-    [asset] = assets_of(project, [input_asset_id])
+    asset = asset_of(project, input_asset_id)
     if document_id:
         check_document(project, document_id, by)
     job = new_job(
@@ -68,7 +68,7 @@ def queued(job: Job) -> Job:
     """Write and tell it, and wake a worker. Raises: BudgetSpent."""
     budgets.admit(job.workspace_id, job.person_id, job.estimate_us)
     outlook.foresee([job])
-    job.save(force_insert=True)
+    rows.add(job)
     tell(job, "job.submitted", asset_id=job.input_asset_id)
     queue.enqueue("generations.run_next")
     return job
@@ -158,8 +158,7 @@ def cancel(job_id: uuid.UUID, *, by: uuid.UUID) -> Job:
         NotFound, Forbidden; NotYourJob: another person's, by somebody who does not manage the workspace.
         StepNotPossible: it has succeeded or failed already.
     """
-    access_job(by, job_id, Act.EDIT)
-    job = Job.objects.select_for_update().get(pk=job_id)
+    job = access_job(by, job_id, Act.EDIT, lock=True)
     check_own(job.person_id, job.workspace_id, by)
     if job.state != State.CANCELLED:
         cancel_locked(job, by=by)
@@ -212,7 +211,7 @@ def advance(job: Job, step: Step, *, at: datetime | None = None, **fields: Any) 
         fields["finished_at"] = at or events.database_now()
     for name, value in fields.items():
         setattr(job, name, value)
-    job.save(update_fields=["state", *fields])
+    rows.change(job, ["state", *fields])
 
 
 def tell(

@@ -3,10 +3,9 @@
 import uuid
 from dataclasses import dataclass
 
-from django.db import connection
 from django.db.models import Q, QuerySet
 
-from backend.core import tenancy
+from backend.core import statements, tenancy
 from backend.core.errors import Forbidden, NotFound
 from backend.core.folding import Fold
 from backend.core.pagination import Ask, Listing, Page, page
@@ -43,7 +42,7 @@ def memberships(person_id: uuid.UUID) -> QuerySet[Member]:
 
 def role_in(person_id: uuid.UUID, workspace_id: uuid.UUID) -> Role | None:
     # Asked in every request: to write this query anew each time would cost more than to run it.
-    with connection.cursor() as cursor:
+    with statements.cursor() as cursor:
         cursor.execute(
             "SELECT role FROM workspaces_member WHERE person_id = %s AND workspace_id = %s", [person_id, workspace_id]
         )

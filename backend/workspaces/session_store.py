@@ -19,7 +19,7 @@ from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessio
 from django.db import IntegrityError, connection, transaction
 from django.http import HttpRequest
 
-from backend.core import ids
+from backend.core import ids, statements
 from backend.workspaces.models import Session
 from backend.workspaces.services import tell_access_changed
 from backend.workspaces.tokens import digest
@@ -47,7 +47,7 @@ class SessionStore(SessionBase):
     def load(self) -> dict[str, Any]:
         row = None
         if self.session_key:
-            with connection.cursor() as cursor:
+            with statements.cursor() as cursor:
                 cursor.execute(
                     "SELECT id, data, expires_at FROM app_use_session(%s, %s, %s)",
                     [digest(self.session_key), self.client.address, self.client.device],

@@ -15,10 +15,9 @@ from datetime import timedelta
 
 import structlog
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
-from backend.core import events, ids, tenancy
+from backend.core import events, ids, statements, tenancy
 from backend.core.errors import Conflict, NotFound, NotSignedIn
 from backend.core.pagination import Ask, Listing, Page, page
 from backend.workspaces.models import ApiToken, Person, Workspace
@@ -90,7 +89,7 @@ def use_token(secret: str) -> ApiToken:
     """The token that `secret` is, with its person. Raises NotSignedIn, also where the person was switched off."""
     row = None
     if is_well_formed(secret):
-        with connection.cursor() as cursor:
+        with statements.cursor() as cursor:
             cursor.execute(_USE, [digest(secret)])
             row = cursor.fetchone()
     if row is None:
