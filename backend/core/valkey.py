@@ -18,6 +18,7 @@ _CONNECT_S, _ANSWER_S = 1.0, 2.0
 @dataclass(slots=True)
 class _Rest:
     until: float = 0.0  # by the monotonic clock
+    answered: float = 0.0  # when it did last
 
 
 class _Connection(redis.Connection):
@@ -41,10 +42,12 @@ class _Connection(redis.Connection):
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:
-            return super().read_response(*args, **options)
+            answer = super().read_response(*args, **options)
         except redis.TimeoutError:  # an error of another kind may be of this connection alone, as after a restart
             self._begin_rest()
             raise
+        self._rest.answered = time.monotonic()
+        return answer
 
     def _begin_rest(self) -> None:
         self._rest.until = time.monotonic() + REST_S
@@ -54,13 +57,13 @@ class _Connection(redis.Connection):
             raise redis.ConnectionError("Valkey was away a moment ago.")
 
 
-def connected_to(url: str) -> redis.Redis:
+def connected_to(url: str, rest: _Rest | None = None) -> redis.Redis:
     """A thread-safe client with a pool. It raises `redis.RedisError` within 3 s when the server is away, then at once
     for REST_S."""
     pool = redis.ConnectionPool.from_url(
         url,
         connection_class=_Connection,
-        rest=_Rest(),
+        rest=rest or _Rest(),
         socket_timeout=_ANSWER_S,
         socket_connect_timeout=_CONNECT_S,
         retry=Retry(NoBackoff(), 1),  # a connection that went stale
@@ -70,10 +73,19 @@ def connected_to(url: str) -> redis.Redis:
     return redis.Redis.from_pool(pool)
 
 
+_rest = _Rest()  # of the process's own client
+
+
 @cache
 def client() -> redis.Redis:
     """The process's own."""
-    return connected_to(settings.VALKEY_URL)
+    return connected_to(settings.VALKEY_URL, _rest)
+
+
+def check() -> None:
+    """That it answers: it is asked, unless it has answered within a second. Raises redis.RedisError."""
+    if time.monotonic() - _rest.answered > REST_S or time.monotonic() < _rest.until:
+        client().ping()
 
 
 def async_client() -> redis.asyncio.Redis:

@@ -64,3 +64,21 @@ def test_it_is_asked_again_after_a_rest(deaf: str, monkeypatch: pytest.MonkeyPat
                 client.publish("a", "b")
             assert time.monotonic() - began > 1.0
             time.sleep(0.2)
+
+
+def test_one_that_has_just_answered_is_not_asked_again(stack: Stack) -> None:
+    """Who sends several things looks once."""
+    valkey.client().ping()
+    asked = int(valkey.client().info("commandstats")["cmdstat_ping"]["calls"])
+    for _ in range(10):
+        valkey.check()
+    assert int(valkey.client().info("commandstats")["cmdstat_ping"]["calls"]) == asked
+
+
+def test_one_that_was_silent_for_a_while_is_asked(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be away by now."""
+    valkey.client().ping()
+    monkeypatch.setattr(valkey, "REST_S", 0.0)
+    asked = int(valkey.client().info("commandstats")["cmdstat_ping"]["calls"])
+    valkey.check()
+    assert int(valkey.client().info("commandstats")["cmdstat_ping"]["calls"]) > asked
