@@ -47,7 +47,12 @@ class Inspection:
     width: int
     height: int
     has_alpha: bool
-    web_ready: bool  # shown as it is: upright, sRGB, 8 bits, no metadata, no larger than the web rendition
+    is_plain: bool  # upright, sRGB, 8 bits, no metadata
+
+    @property
+    def web_ready(self) -> bool:
+        """Shown as it is."""
+        return self.is_plain and max(self.width, self.height) <= WEB_PX and self.media_type != "image/png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ def inspect(path: Path, *, max_pixels: int) -> Inspection:
         width=width,
         height=height,
         has_alpha=image.hasalpha(),
-        web_ready=plain and "orientation" not in fields and max(width, height) <= WEB_PX and media_type != "image/png",
+        is_plain=plain and "orientation" not in fields,
     )
 
 
@@ -155,12 +160,18 @@ def read_pixels(path: Path, *, max_pixels: int) -> tuple[arrays.Bytes, arrays.By
 
     Raises: as `inspect`; ScratchFull.
     """
-    inspect(path, max_pixels=max_pixels)
+    seen = inspect(path, max_pixels=max_pixels)
+
+    def opened() -> pyvips.Image:
+        if seen.is_plain:
+            return pyvips.Image.new_from_file(str(path), access="sequential", fail_on="error")
+        return _plain_srgb(_upright_srgb(path, _NO_LIMIT_PX))
+
     with _decoding:
         try:
-            image = _plain_srgb(_upright_srgb(path, _NO_LIMIT_PX))
+            image = opened()
             if arrays.is_large((image.height, image.width, image.bands)):
-                alpha = _plain_srgb(_upright_srgb(path, _NO_LIMIT_PX)).extract_band(3) if image.bands == 4 else None
+                alpha = opened().extract_band(3) if image.bands == 4 else None
                 return _decoded(image.extract_band(0, n=3)), None if alpha is None else _decoded(alpha)
             pixels: arrays.Bytes = image.numpy()
         except pyvips.Error as exc:

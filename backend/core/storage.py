@@ -78,6 +78,7 @@ def _client(endpoint_url: str, *, read_timeout_s: int = 15, attempts: int = 3) -
         aws_secret_access_key=settings.S3_SECRET_KEY,
         config=Config(
             signature_version="s3v4",
+            user_agent="atelier",  # botocore's own is written anew for each call, which takes a tenth of its time
             s3={"addressing_style": "path"},
             request_checksum_calculation="when_required",  # SeaweedFS refuses the checksum trailers of newer boto3
             response_checksum_validation="when_required",
