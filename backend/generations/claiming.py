@@ -103,7 +103,7 @@ def claim_next(held: Collection[Flow] = ()) -> Claim | None:
 
 
 def _take(job: Waiting, weights: Mapping[Flow, float]) -> Claim | None:
-    with statements.cursor("system") as cursor:
+    with flows.claiming_cursor() as cursor:
         cursor.execute(_TAKE, [after(State.QUEUED, Step.CLAIM), settings.JOB_LEASE_S, job.job_id, State.QUEUED])
         taken = cursor.fetchone()
     if taken is None:

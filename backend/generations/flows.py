@@ -7,7 +7,10 @@ of a flow they append to `FlowChange`, and the next claim takes it in.
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import psycopg
+from django.db import connections
 
 from backend.core import statements
 from backend.generations.scheduler import Flow, Lane, Share, Shares, Waiting
@@ -107,7 +110,7 @@ def lock() -> bool:
 
     Planned once a connection, not once a claim: that takes longer than to run it.
     """
-    with statements.cursor("system") as cursor:
+    with claiming_cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(%s), set_config('plan_cache_mode', 'force_generic_plan', true), "
             "NOT EXISTS (SELECT FROM generations_pause)",
@@ -117,9 +120,14 @@ def lock() -> bool:
         return bool(may_begin)
 
 
+def claiming_cursor() -> "psycopg.Cursor[Any]":
+    """In the claim's transaction. As `core.statements`, without what Django adds to each: a claim has eight of them."""
+    return psycopg.Cursor(connections["system"].connection)
+
+
 def fold() -> None:
     """Take in what happened to the flows since the last claim."""
-    with statements.cursor("system") as cursor:
+    with claiming_cursor() as cursor:
         cursor.execute(_CHANGES)
         changes = {Flow(Lane(row[0]), *row[1:3]): row[3:] for row in cursor.fetchall()}
         if not changes:
@@ -146,7 +154,7 @@ def fold() -> None:
 def find(lanes: Collection[Lane], *, full: Collection[Flow], width: int) -> Found:
     """The first of those that wait in `lanes`, but nobody of `full`: of `width` workspaces, at the most."""
     full_lanes, full_workspaces, full_people = _columns(full)
-    with statements.cursor("system") as cursor:
+    with claiming_cursor() as cursor:
         cursor.execute(
             _CANDIDATES,
             {
@@ -185,11 +193,11 @@ def rest(idle: Collection[Flow]) -> bool:
         return False
     people = [flow for flow in idle if flow.person_id]
     lanes, workspaces, _ = _columns(idle)
-    with statements.cursor("system") as cursor:
+    with claiming_cursor() as cursor:
         cursor.execute(_REST_PEOPLE, list(_columns(people)))
-        changed: int = cursor.rowcount
+        changed = cursor.rowcount
         cursor.execute(_REST_WORKSPACES, [lanes, workspaces])
-        return changed + int(cursor.rowcount) > 0
+        return changed + cursor.rowcount > 0
 
 
 def add_cost(flow: Flow, cost_us: int) -> None:
@@ -204,13 +212,13 @@ def add_cost(flow: Flow, cost_us: int) -> None:
 def weigh(workspace_id: uuid.UUID, weight: float) -> None:
     """Of a workspace among all, in both lanes, from now on: what happened until now still goes by the old weight."""
     fold()
-    with statements.cursor("system") as cursor:
+    with claiming_cursor() as cursor:
         cursor.execute(_WEIGH, [workspace_id, weight, [lane.value for lane in Lane]])
 
 
 def weights() -> dict[uuid.UUID, float]:
     """Of the workspaces that weigh another than 1."""
-    with statements.cursor("system") as cursor:
+    with claiming_cursor() as cursor:
         cursor.execute(_WEIGHTS)
         return dict(cursor.fetchall())
 
@@ -221,7 +229,7 @@ def _keep(shares: Shares, ready: Mapping[Flow, datetime | None], *, queued_us: M
         (shares.of[flow].clock_us, shares.of[flow].floor_us, ready_at, queued_us.get(flow, 0))
         for flow, ready_at in ready.items()
     ]
-    with statements.cursor("system") as cursor:
+    with claiming_cursor() as cursor:
         cursor.execute(_KEEP, [*_columns(ready), *map(list, zip(*kept, strict=True))])
 
 
