@@ -27,7 +27,7 @@ from inference.registry import TASKS
 
 log = structlog.get_logger()
 BACKLOG_S, SPEED_S = 1.0, 5.0  # how old what is known may be
-_RARE = 40  # times as long as a reading took until the next: beside a long queue it must not hold up others
+_RARE = 100  # times as long as a reading took until the next: beside a long queue it must not hold up others
 _LAST = 80  # jobs that are learned from: enough for a range, and few enough to notice that the load has changed
 _LATELY_S = 30.0
 _LAST_ENDS = 400
