@@ -27,7 +27,7 @@ from inference.registry import TASKS
 
 log = structlog.get_logger()
 BACKLOG_S, SPEED_S = 1.0, 5.0  # how old what is known may be
-_RARE = 100  # times as long as a reading took until the next: beside a long queue it must not hold up others
+_RARE = 100  # times as long as a reading computed until the next: beside a long queue it must not hold up others
 _LAST = 80  # jobs that are learned from: enough for a range, and few enough to notice that the load has changed
 _LATELY_S = 30.0
 _LAST_ENDS = 400
@@ -170,15 +170,16 @@ class Outlook:
 
     def _renewed(self, lane: Lane, task: str) -> Learned | None:
         began, (speed, until) = time.monotonic(), self._speeds.get((lane, task), (None, 0.0))
+        computed = time.thread_time()
         try:
             with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
                 if began >= self._backlog_until:
                     self._read_backlog(cursor)
-                    self._backlog_until = began + _pause_s(BACKLOG_S, since=began)
+                    self._backlog_until = began + _pause_s(BACKLOG_S, since=computed)
                 if speed is None or began >= until:
-                    learning = time.monotonic()
+                    learning, computed = time.monotonic(), time.thread_time()
                     speed = self._learn(cursor, lane, task)
-                    self._speeds[lane, task] = speed, learning + _pause_s(SPEED_S, since=learning)
+                    self._speeds[lane, task] = speed, learning + _pause_s(SPEED_S, since=computed)
         except _AWAY as exc:
             log.warning("job.not_foreseen", error=type(exc).__name__)
         return speed
@@ -223,7 +224,8 @@ class Outlook:
 
 
 def _pause_s(usual_s: float, *, since: float) -> float:
-    return max(usual_s, _RARE * (time.monotonic() - since))
+    """By the thread's own time: where all cores are busy a reading takes long, and what it says is needed most."""
+    return max(usual_s, _RARE * (time.thread_time() - since))
 
 
 outlook = Outlook()

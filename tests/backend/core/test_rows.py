@@ -54,7 +54,7 @@ def fields_of(row: Any) -> dict[str, Any]:
     return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     task=text,
     parameters=st.dictionaries(text, json, max_size=3),
@@ -73,7 +73,7 @@ def test_what_is_added_is_what_is_read_whichever_way(tenant: Studio, **fields: A
     assert fields_of(rows.by_id(Job, added.id)) == fields_of(added) == fields_of(by_orm)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     task=text,
     parameters=st.dictionaries(text, json, max_size=3),
