@@ -13,7 +13,7 @@ Sources: Parekh, Gallager 1993, "A Generalized Processor Sharing Approach to Flo
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -188,21 +188,22 @@ def left_to(lane: Lane, at_once: float, loads: Mapping[Lane, float]) -> float:
     return max(at_once - above, _LEAST_LEFT * at_once)
 
 
-def done_between(ends: Sequence[tuple[float, float]]) -> Callable[[float, float], float | None]:
-    """Of jobs, (when it ended, its estimate): the compute of those that ended after one moment, and not after another.
+def looked_back(ended: Sequence[tuple[float, float, float, float]], ends: Sequence[tuple[float, float]]) -> list[Ended]:
+    """Jobs as if they had been asked for with all known that was done before them.
 
-    None where it is not known, for the moment lies before the first end.
+    `ended`: of each its compute as estimated, how long it ran, how long it took in all, and when it ended; `ends`: of
+    all jobs of their lane that are known, when it ended and its compute. Who waited for longer than these reach back
+    is seen as if it had been asked for when the first of them ended; who ran by then is left out.
     """
     ordered = np.array(sorted(ends), np.float64).reshape(-1, 2)
     summed = np.concatenate([[0.0], np.cumsum(ordered[:, 1])])
-
-    def between(since: float, until: float) -> float | None:
-        if not len(ordered) or since < ordered[0, 0]:
-            return None
-        first, last = np.searchsorted(ordered[:, 0], [since, until], side="right")
-        return float(summed[last] - summed[first])
-
-    return between
+    found = list[Ended]()
+    for own_s, ran_s, took_s, at_s in ended:
+        since = max(at_s - took_s, ordered[0, 0]) if len(ordered) else at_s
+        if since <= at_s - ran_s:
+            first, last = np.searchsorted(ordered[:, 0], [since, at_s], side="right")
+            found.append(Ended(own_s, max(0.0, float(summed[last] - summed[first]) - own_s), ran_s, at_s - since))
+    return found
 
 
 def done_at_once(ends: Sequence[tuple[float, float]], *, least: float) -> float:

@@ -20,7 +20,7 @@ from psycopg_pool import PoolTimeout
 from backend.core import statements, tenancy
 from backend.generations import flows
 from backend.generations.chains import RECIPE
-from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, done_between, learned, left_to
+from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, learned, left_to, looked_back
 from backend.generations.models import Job
 from backend.generations.scheduler import Flow, Lane
 from inference.registry import TASKS
@@ -211,15 +211,11 @@ class Outlook:
             for side in Lane
         }
         left = left_to(lane, at_once, loads)
-        meanwhile = done_between([(at_s, own_s) for at_s, own_s, side in ends if side == lane])
-        looking_back = [
-            Ended(own_s, max(0.0, done_s - own_s), ran_s, took_s)
-            for own_s, _, ran_s, took_s, _, at_s in rows
-            if (done_s := meanwhile(at_s - took_s, at_s)) is not None
-        ]
+        mine = [(at_s, own_s) for at_s, own_s, side in ends if side == lane][:_LAST_ENDS]  # of each task as far back
+        later = looked_back([(own_s, ran_s, took_s, at_s) for own_s, _, ran_s, took_s, _, at_s in rows], mine)
         return Learned(
             learned([Ended(*row[:5]) for row in rows], ratio=ratio, at_once=at_once, left=left),
-            learned(looking_back, ratio=ratio, at_once=at_once, left=left),
+            learned(later, ratio=ratio, at_once=at_once, left=left),
         )
 
 

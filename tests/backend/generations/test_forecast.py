@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.generations.forecast import UNIT_S, Backlog, Ended, done_at_once, done_between, learned, left_to
+from backend.generations.forecast import UNIT_S, Backlog, Ended, done_at_once, learned, left_to, looked_back
 from backend.generations.scheduler import Flow, Lane
 
 
@@ -67,14 +67,39 @@ def test_what_was_done_since_is_ahead_of_nobody(waits: dict[Flow, int], done_s: 
     assert backlog.ahead_s(flow(0, lane=lane), [1.0])[0] <= before + 1e-9
 
 
-@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 5)), max_size=20), st.floats(-10, 110), st.floats(-10, 110))
-def test_what_was_done_between_two_moments(ends: list[tuple[float, float]], one: float, other: float) -> None:
-    since, until = sorted((one, other))
-    found = done_between(ends)(since, until)
-    if not ends or since < min(ends)[0]:
-        assert found is None
-    else:
-        assert found == pytest.approx(sum(own_s for at_s, own_s in ends if since < at_s <= until))
+moments = st.floats(0, 100)
+
+
+@given(
+    st.lists(st.tuples(moments, st.floats(0, 5)), max_size=20),
+    st.lists(st.tuples(st.floats(0.1, 5), st.floats(0.1, 50), st.floats(0, 50), moments), max_size=10),
+)
+def test_jobs_are_looked_back_at_with_all_that_was_done_before_them(
+    ends: list[tuple[float, float]], jobs: list[tuple[float, float, float, float]]
+) -> None:
+    """From when they were asked for; from the first end that is known, where they had waited for longer."""
+    ended = [(own_s, ran_s, ran_s + waited_s, at_s) for own_s, ran_s, waited_s, at_s in jobs]
+    seen = iter(looked_back(ended, ends))
+    for own_s, ran_s, took_s, at_s in ended:
+        since = max(at_s - took_s, min(ends)[0]) if ends else at_s
+        if since > at_s - ran_s:
+            continue  # it ran before anything that is known
+        one = next(seen)
+        done_s = sum(other_s for end_s, other_s in ends if since < end_s <= at_s)
+        assert (one.own_s, one.ran_s, one.took_s) == (own_s, ran_s, pytest.approx(at_s - since))
+        assert one.ahead_s == pytest.approx(max(0.0, done_s - own_s))
+    assert next(seen, None) is None
+
+
+def test_who_waits_for_longer_than_what_is_known_is_learned_from() -> None:
+    """Five thousand jobs that were sent at once: what is known of their ends reaches back over the last four hundred.
+
+    Two at once are done where four were thought to be: what is said of the next ones must be twice as long.
+    """
+    ends = [(number / 2, 1.0) for number in range(5000)][-400:]
+    ended = [(1.0, 2.0, at_s, at_s) for at_s, _ in ends[-80:]]
+    speed = learned(looked_back(ended, ends), ratio=1.0, at_once=4.0)
+    assert speed.expected(1.0, 100.0).ends == pytest.approx(52.0, rel=0.15)
 
 
 def test_a_lane_gets_what_those_above_it_leave() -> None:
