@@ -18,7 +18,7 @@ QUIET_THREADS := OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-smoke install-test status doctor test test-python test-core test-backend test-others test-studio lint lint-style lint-types lint-imports train \
+.PHONY: help run install install-smoke install-test status doctor test test-python coverage test-core test-backend test-others test-studio lint lint-style lint-types lint-imports train \
   lint-studio lint-django bench smoke snapshot clean
 
 help: ## Show the commands
@@ -42,24 +42,27 @@ status: ## Show what answers, what waits, what is open, and each process of the 
 doctor: ## Examine each part and each setting, with advice
 	@$(PYTHON) manage.py doctor
 
-test: install-test test-studio test-python ## All tests on real parts, with coverage
+test: install-test test-studio test-python ## All tests on real parts
 
-# ARGS="tests/collab -k room" runs some of them, without the bar on coverage. All of them run in three parts side by side,
-# each on a stack of its own, for most of them wait more than they compute.
+# ARGS="tests/collab -k room" runs some of them. All of them run in three parts side by side, each on a stack of its own,
+# for most of them wait more than they compute.
 test-python:
 ifdef ARGS
 	$(QUIET_THREADS) $(PYTHON) -m pytest $(ARGS)
 else
-	@rm -f .coverage*
 	@$(MAKE) --no-print-directory -k -j3 --output-sync=target test-core test-backend test-others
+endif
+
+coverage: install-test ## The same with coverage of all our processes, and its bar: a third longer
+	@rm -f .coverage*
+	@$(MAKE) --no-print-directory test-python COVERED="--cov --cov-report= --cov-fail-under=0"
 	@$(PYTHON) -m coverage combine --quiet .coverage-core .coverage-backend .coverage-others
 	@$(PYTHON) -m coverage report
-endif
 
 # Parts that take about as long as each other. Of Triton's models one process each, loaded when a test needs it: three
 # stacks and more share the cores.
 CORE := tests/faults tests/embedded tests/backend/core tests/backend/operations
-PART = $(QUIET_THREADS) TRITON_INSTANCES=1 TRITON_PRELOAD= COVERAGE_FILE=.coverage-$(1) $(PYTHON) -m pytest --cov --cov-report= --cov-fail-under=0 --durations=10
+PART = $(QUIET_THREADS) TRITON_INSTANCES=1 TRITON_PRELOAD= COVERAGE_FILE=.coverage-$(1) $(PYTHON) -m pytest $(COVERED) --durations=10
 
 test-core:
 	$(call PART,core) $(CORE)
