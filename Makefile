@@ -61,7 +61,7 @@ coverage: install-test ## The same with coverage of all our processes, and its b
 
 # Parts that take about as long as each other. Of Triton's models one process each, loaded when a test needs it: three
 # stacks and more share the cores.
-CORE := tests/faults tests/embedded tests/backend/core tests/backend/operations
+CORE := tests/isolation tests/faults tests/embedded tests/backend/core tests/backend/operations
 PART = $(QUIET_THREADS) TRITON_INSTANCES=1 TRITON_PRELOAD= COVERAGE_FILE=.coverage-$(1) $(PYTHON) -m pytest $(COVERED) --durations=10
 
 test-core:
