@@ -53,7 +53,7 @@ else
 	@$(MAKE) --no-print-directory -k -j3 --output-sync=target test-core test-backend test-others
 endif
 
-coverage: install-test ## The same with coverage of all our processes, and its bar: a third longer
+coverage: install-test ## The same with coverage of all our processes, and its bar; each is traced, so it takes longer
 	@rm -f .coverage*
 	@$(MAKE) --no-print-directory test-python COVERED="--cov --cov-report= --cov-fail-under=0"
 	@$(PYTHON) -m coverage combine --quiet .coverage-core .coverage-backend .coverage-others

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models import Field, Model
 from django.db.models.expressions import DatabaseDefault
 
@@ -35,10 +35,12 @@ def add(row: Model) -> None:
 
 
 def change(row: Model, names: Iterable[str]) -> None:
-    """Write these fields of it, which it has."""
-    fields = tuple(row._meta.get_field(name) for name in names)
+    """Write these fields of it. Raises DatabaseError, as `save` does, where there is no such row to be changed."""
+    fields: Any = tuple(row._meta.get_field(name) for name in names)  # fields with a column, as the caller knows
     with statements.cursor() as cursor:
-        cursor.execute(_update(type(row), fields), [*_prepared(row, fields), row.pk])  # type: ignore[arg-type]
+        cursor.execute(_update(type(row), fields), [*_prepared(row, fields), row.pk])
+        if cursor.rowcount != 1:
+            raise DatabaseError(f"no row of {row._meta.db_table} was changed")
 
 
 def _is_given(row: Model, field: "Field[Any, Any]") -> bool:
@@ -86,7 +88,8 @@ def _insert(model: type[Model], fields: "tuple[Field[Any, Any], ...]") -> "tuple
 @cache
 def _update(model: type[Model], fields: "tuple[Field[Any, Any], ...]") -> str:
     changes = ", ".join(f"{_names([field])} = %s" for field in fields)
-    return f"UPDATE {_quoted(model._meta.db_table)} SET {changes} WHERE {_quoted(str(model._meta.pk.column))} = %s"  # noqa: S608
+    table, key = _quoted(model._meta.db_table), _quoted(str(model._meta.pk.column))
+    return f"UPDATE {table} SET {changes} WHERE {key} = %s"  # noqa: S608 - our names
 
 
 def _names(fields: "Iterable[Field[Any, Any]]") -> str:

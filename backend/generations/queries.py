@@ -30,11 +30,16 @@ def access_job(person_id: uuid.UUID, job_id: uuid.UUID, act: Act, *, lock: bool 
 
     Raises: NotFound, Forbidden.
     """
-    job = by_id(Job, job_id)
+    job = _found(job_id)
+    access_project(person_id, job.project_id, act)
+    return _found(job_id, lock=True) if lock else job
+
+
+def _found(job_id: uuid.UUID, *, lock: bool = False) -> Job:
+    job = by_id(Job, job_id, lock=lock)
     if job is None:
         raise NotFound("There is no such job, or it is not yours to see.")
-    access_project(person_id, job.project_id, act)
-    return (by_id(Job, job_id, lock=True) or job) if lock else job
+    return job
 
 
 def jobs_in(project: Project, ask: Ask) -> Page[Job]:

@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 from django.forms import model_to_dict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from backend.assets.models import Asset
 from backend.core import ids, rows, statements, tenancy
 from backend.generations.models import Job
+from backend.projects.models import Project
 from tests.conftest import Stack, Studio, make_studio
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -54,14 +56,20 @@ def fields_of(row: Any) -> dict[str, Any]:
     return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SOME = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+WRITTEN: dict[str, st.SearchStrategy[Any]] = {
+    "task": text,
+    "parameters": st.dictionaries(text, json, max_size=3),
+    "error": json,
+    "start_by": moments,
+}
+
+
+@SOME
 @given(
-    task=text,
-    parameters=st.dictionaries(text, json, max_size=3),
+    **WRITTEN,
     recipe=json,
-    error=json,
     staged=st.lists(text, max_size=3),
-    start_by=moments,
     run_timeout_s=st.none() | st.integers(-(2**31), 2**31 - 1),
     estimate_us=st.integers(0, 10**12),
 )
@@ -73,14 +81,8 @@ def test_what_is_added_is_what_is_read_whichever_way(tenant: Studio, **fields: A
     assert fields_of(rows.by_id(Job, added.id)) == fields_of(added) == fields_of(by_orm)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    task=text,
-    parameters=st.dictionaries(text, json, max_size=3),
-    error=json,
-    start_by=moments,
-    attempt=st.integers(0, 2**31 - 1),
-)
+@SOME
+@given(**WRITTEN, attempt=st.integers(0, 2**31 - 1))
 def test_what_is_changed_is_what_the_orm_would_change(tenant: Studio, **fields: Any) -> None:
     """And nothing else."""
     at = datetime.now(UTC)
@@ -140,14 +142,27 @@ def test_a_row_that_is_there_already_is_an_integrity_error(tenant: Studio) -> No
         rows.add(row)
 
 
+def test_where_no_row_is_changed_that_is_an_error(tenant: Studio) -> None:
+    """Of one that is not there, or another tenant's: nothing is lost without a word."""
+    with pytest.raises(DatabaseError), transaction.atomic():
+        rows.change(job(tenant), ["task"])
+
+
 def test_a_locked_row_is_nobody_elses(tenant: Studio) -> None:
     """Until the transaction ends."""
-    row = job(tenant)
-    rows.add(row)
-    assert rows.by_id(Job, row.id, lock=True) == row
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE mode = 'RowShareLock' AND pid = pg_backend_pid()")
-        assert cursor.fetchone()[0] > 0
+
+    def free() -> bool:
+        try:
+            with tenancy.acting(workspace_id=tenant.workspace.id):
+                return Project.objects.select_for_update(skip_locked=True).filter(pk=tenant.project.id).exists()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as somebody:
+        assert rows.by_id(Project, tenant.project.id) == tenant.project
+        assert somebody.submit(free).result()
+        assert rows.by_id(Project, tenant.project.id, lock=True) == tenant.project
+        assert not somebody.submit(free).result()
 
 
 def test_a_statement_is_planned_once_for_a_connection(tenant: Studio) -> None:

@@ -78,6 +78,18 @@ def effects(job: Job) -> tuple[int, int]:
         return Asset.objects.filter(lineage__job_id=job.id).count(), Charge.objects.filter(job=job).count()
 
 
+def test_a_job_that_is_gone_by_then_is_let_go(studio: Studio, api: Api) -> None:
+    """Its project was deleted between the claim and the run: there is nobody to tell, and nothing of it is left."""
+    asset_id = picture(api(studio.ada), studio)
+    job = held_job(studio, asset_id)
+    claim = take(job)
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        Job.objects.filter(pk=job.pk).delete()
+    running.run(claim)
+    with tenancy.acting(workspace_id=studio.workspace.id):
+        assert not Charge.objects.filter(job_id=job.id).exists()
+
+
 def test_a_stale_worker_cannot_publish(studio: Studio, api: Api) -> None:
     """A worker that slept past its lease finds another attempt under way and has no effect; the other's counts once."""
     job = held_job(studio, picture(api(studio.ada), studio))
