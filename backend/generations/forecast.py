@@ -12,7 +12,6 @@ Sources: Parekh, Gallager 1993, "A Generalized Processor Sharing Approach to Flo
 """
 
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from backend.generations.scheduler import Flow, Lane
 
 _Floats = NDArray[np.float64]
+_Id = uuid.UUID | None
 
 # Before anything has ended: a tenth of a second to read and to write, and as long as was estimated.
 _FIXED_S, _OWN = 0.15, 0.8
@@ -62,60 +62,76 @@ class Expected(NamedTuple):
 class Backlog:
     """Seconds of compute that wait or are under way, of each person in each lane. Summed once, asked often.
 
-    `weights`: of workspaces, where they are not 1.
+    `of`: of each workspace in a lane, its people's; `weights`: of workspaces, where they are not 1.
     """
 
     def __init__(
-        self, of: Mapping[Flow, float] | None = None, *, weights: Mapping[uuid.UUID, float] | None = None
+        self,
+        of: Mapping[Flow, Mapping[uuid.UUID, float]] | None = None,
+        *,
+        weights: Mapping[uuid.UUID, float] | None = None,
     ) -> None:
-        self._weights = weights or {}
-        self._people: defaultdict[Flow, dict[Flow, float]] = defaultdict(dict)  # by their workspace
-        self._homes: dict[Lane, dict[Flow, float]] = {lane: {} for lane in Lane}
-        for flow, waits_s in (of or {}).items():
-            self.add(flow, waits_s)
+        self._weights: dict[_Id, float] = dict((weights or {}).items())
+        # By lane and workspace: by person, and in all. Of each lane a part of that is left.
+        self._people: dict[Lane, dict[_Id, dict[_Id, float]]] = {lane: {} for lane in Lane}
+        self._homes: dict[Lane, dict[_Id, float]] = {lane: {} for lane in Lane}
+        self._left = dict.fromkeys(Lane, 1.0)
+        for (lane, workspace_id, _), people in (of or {}).items():
+            self._people[lane][workspace_id] = dict(people.items())
+            self._homes[lane][workspace_id] = sum(people.values())
 
     def add(self, flow: Flow, own_s: float) -> None:
-        people, homes, home = self._people[flow.parent], self._homes[flow.lane], flow.parent
-        people[flow] = people.get(flow, 0.0) + own_s
+        lane, home, person = flow
+        own_s /= self._left[lane]
+        people, homes = self._people[lane].setdefault(home, {}), self._homes[lane]
+        people[person] = people.get(person, 0.0) + own_s
         homes[home] = homes.get(home, 0.0) + own_s
 
     def drain(self, done_s: float) -> None:
         """So much compute was done since: of the lanes in their order, of each who waits in it the same part."""
-        for lane in sorted(self._homes, key=lambda lane: lane.rank):
-            waits_s = sum(self._homes[lane].values())
-            if waits_s <= 0:
-                continue
-            part = max(0.0, 1.0 - done_s / waits_s)
-            for home in self._homes[lane]:
-                self._homes[lane][home] *= part
-                self._people[home] = {flow: part * own_s for flow, own_s in self._people[home].items()}
-            done_s = max(0.0, done_s - waits_s)
+        for lane in sorted(Lane, key=lambda lane: lane.rank):
+            waits_s = self.waits_s(lane)
+            if done_s < waits_s:
+                self._left[lane] *= 1.0 - done_s / waits_s
+                return
+            self._people[lane], self._homes[lane], self._left[lane] = {}, {}, 1.0
+            done_s -= waits_s
+
+    def waits_s(self, lane: Lane) -> float:
+        return self._left[lane] * sum(self._homes[lane].values())
 
     def ahead_s(self, flow: Flow, own_s: Sequence[float]) -> _Floats:
         """Of jobs that are asked for now, one after another: the compute that is done before each of them ends."""
+        lane, home, person = flow
         own = np.asarray(own_s, np.float64)
-        waits_s = self._people[flow.parent].get(flow, 0.0)
+        waits_s = self._left[lane] * self._people[lane].get(home, {}).get(person, 0.0)
         return self.done_s(flow, waits_s + np.cumsum(own)) - own
 
     def done_s(self, flow: Flow, upto: _Floats) -> _Floats:
         """All compute that is done until the person has been given as much as each of `upto`."""
-        home = flow.parent
-        colleagues = [waits_s for other, waits_s in self._people[home].items() if other != flow]
-        upto_home = upto + _given(colleagues, np.ones(len(colleagues)), upto)  # what the workspace must be given
-        others = {other: waits_s for other, waits_s in self._homes[flow.lane].items() if other != home}
-        weights = np.array([self._weight(other) for other in others], np.float64) / self._weight(home)
-        rank = flow.lane.rank
-        sooner = sum(sum(homes.values()) for lane, homes in self._homes.items() if lane.rank < rank)
-        later = sum(sum(homes.values()) for lane, homes in self._homes.items() if lane.rank > rank)
-        return upto_home + _given(list(others.values()), weights, upto_home) + sooner + min(later, UNIT_S)
+        lane, home, person = flow
+        left = self._left[lane]
+        colleagues = _without(person, self._people[lane].get(home, {}))
+        waits_s = left * np.array([*colleagues.values()], np.float64)
+        upto_home = upto + _given(waits_s, np.ones(len(colleagues)), upto)  # what the workspace must be given
+        others = _without(home, self._homes[lane])
+        weights = np.array([self._weights.get(other, 1.0) for other in others], np.float64)
+        upto_others = _given(
+            left * np.array([*others.values()], np.float64), weights / self._weights.get(home, 1.0), upto_home
+        )
+        sooner = sum(self.waits_s(other) for other in Lane if other.rank < lane.rank)
+        later = sum(self.waits_s(other) for other in Lane if other.rank > lane.rank)
+        return upto_home + upto_others + sooner + min(later, UNIT_S)
 
-    def _weight(self, home: Flow) -> float:
-        return self._weights.get(home.workspace_id, 1.0) if home.workspace_id else 1.0
+
+def _without(key: _Id, of: Mapping[_Id, float]) -> dict[_Id, float]:
+    rest = {**of}
+    rest.pop(key, None)
+    return rest
 
 
-def _given(waiting_s: Sequence[float], weights: _Floats, each: _Floats) -> _Floats:
+def _given(waits: _Floats, weights: _Floats, each: _Floats) -> _Floats:
     """The sum of what those who wait are given, where each gets its weight times `each`, or all that it waits for."""
-    waits = np.asarray(waiting_s, np.float64)
     order = np.argsort(waits / weights)
     waits, weights = waits[order], weights[order]
     served = np.searchsorted(waits / weights, each, side="right")

@@ -6,6 +6,7 @@ job is queued without one.
 
 import threading
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -34,14 +35,16 @@ _LAST_ENDS = 400
 _DRAIN_EVERY_S = 0.1
 _SIDE_BY_SIDE = 0.75  # how fast tiles are that share cores and memory, of one alone: until it is known
 _BACKLOG = """
-SELECT lane, workspace_id, person_id, sum(waiting.us)::float8 / 1e6 FROM (
-    SELECT lane, workspace_id, person_id, queued_us FROM generations_flowclock
-    WHERE person_id IS NOT NULL AND ready_at IS NOT NULL
-    UNION ALL SELECT lane, workspace_id, person_id, queued_us FROM generations_flowchange
-    UNION ALL SELECT lane, workspace_id, person_id,
-        estimate_us - estimate_us * progress_done / greatest(progress_total, 1)
-    FROM generations_job WHERE state = 'running'
-) AS waiting (lane, workspace_id, person_id, us) GROUP BY 1, 2, 3 HAVING sum(waiting.us) > 0
+SELECT lane, workspace_id, array_agg(person_id), array_agg(us::float8 / 1e6) FROM (
+    SELECT lane, workspace_id, person_id, sum(waiting.us) FROM (
+        SELECT lane, workspace_id, person_id, queued_us FROM generations_flowclock
+        WHERE person_id IS NOT NULL AND ready_at IS NOT NULL
+        UNION ALL SELECT lane, workspace_id, person_id, queued_us FROM generations_flowchange
+        UNION ALL SELECT lane, workspace_id, person_id,
+            estimate_us - estimate_us * progress_done / greatest(progress_total, 1)
+        FROM generations_job WHERE state = 'running'
+    ) AS waiting (lane, workspace_id, person_id, us) GROUP BY 1, 2, 3 HAVING sum(waiting.us) > 0
+) AS people (lane, workspace_id, person_id, us) GROUP BY 1, 2
 """
 _ENDED = """
 SELECT estimate_us / 1e6, ahead_us / 1e6, extract(epoch FROM finished_at - started_at)::float8,
@@ -188,9 +191,7 @@ class Outlook:
         with self._lock:
             self._added = []
         began = time.monotonic()
-        cursor.execute(_BACKLOG)
-        waits_s = {Flow(Lane(row[0]), row[1], row[2]): row[3] for row in cursor.fetchall()}
-        backlog = Backlog(waits_s, weights=flows.weights())
+        backlog = Backlog(_waits_s(cursor), weights=flows.weights())
         with self._lock:
             for flow, own_s in self._added:
                 backlog.add(flow, own_s)
@@ -217,6 +218,15 @@ class Outlook:
             learned([Ended(*row[:5]) for row in rows], ratio=ratio, at_once=at_once, left=left),
             learned(later, ratio=ratio, at_once=at_once, left=left),
         )
+
+
+def _waits_s(cursor: Any) -> dict[Flow, dict[uuid.UUID, float]]:
+    """Of each workspace in a lane, its people's. By rows of workspaces: of people there are many more."""
+    cursor.execute(_BACKLOG)
+    return {
+        Flow(Lane(lane), workspace_id): dict(zip(people, waits_s, strict=True))
+        for lane, workspace_id, people, waits_s in cursor.fetchall()
+    }
 
 
 def _pause_s(usual_s: float, *, since: float) -> float:

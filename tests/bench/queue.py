@@ -36,6 +36,7 @@ def _fill(plan: Plan) -> list[dict[str, Any]]:
     with psycopg.connect(plan.database_url("superuser"), autocommit=True) as connection:
         connection.execute(QUEUE)
         connection.execute("VACUUM ANALYZE generations_job")
+        connection.execute("CHECKPOINT")  # else what filling has left to be written delays commits meanwhile
     rooms: list[dict[str, Any]] = json.loads(made.stdout)
     return rooms
 

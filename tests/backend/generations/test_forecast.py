@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -14,6 +15,14 @@ from backend.generations.scheduler import Flow, Lane
 
 def flow(person: int, workspace: int = 0, lane: Lane = Lane.INTERACTIVE) -> Flow:
     return Flow(lane, uuid.UUID(int=workspace), uuid.UUID(int=100 * workspace + person + 1))
+
+
+def backlog_of(waits: dict[Flow, int], weights: dict[uuid.UUID, float] | None = None) -> Backlog:
+    of = defaultdict[Flow, dict[uuid.UUID, float]](dict)
+    for person, seconds in waits.items():
+        assert person.person_id
+        of[person.parent][person.person_id] = float(seconds)
+    return Backlog(of, weights=weights)
 
 
 def served_before(waits: dict[Flow, int], weights: dict[uuid.UUID, float], mine: Flow, own_s: float) -> float:
@@ -47,7 +56,7 @@ def test_what_is_done_before_a_job_ends(
     waits: dict[Flow, int], weights: dict[uuid.UUID, float], lane: Lane, own_s: int
 ) -> None:
     """As if compute flowed: the closed form is what comes out step by step, but for the steps' size."""
-    backlog = Backlog({person: float(seconds) for person, seconds in waits.items()}, weights=weights)
+    backlog = backlog_of(waits, weights)
     found = float(backlog.ahead_s(flow(0, lane=lane), [own_s])[0])
     below = sum(seconds for other, seconds in waits.items() if other.lane.rank > lane.rank)
     expected = served_before(waits, weights, flow(0, lane=lane), own_s) + min(below, UNIT_S)
@@ -57,11 +66,11 @@ def test_what_is_done_before_a_job_ends(
 @given(BACKLOGS, st.floats(0, 60), st.sampled_from(list(Lane)))
 def test_what_was_done_since_is_ahead_of_nobody(waits: dict[Flow, int], done_s: float, lane: Lane) -> None:
     """Of the higher lane first; and what is ahead of anybody only gets less."""
-    backlog = Backlog({person: float(seconds) for person, seconds in waits.items()})
+    backlog = backlog_of(waits)
     before = backlog.ahead_s(flow(0, lane=lane), [1.0])[0]
     of_lane = {each: sum(s for other, s in waits.items() if other.lane == each) for each in Lane}
     backlog.drain(done_s)
-    left = {each: sum(backlog._homes[each].values()) for each in Lane}
+    left = {each: backlog.waits_s(each) for each in Lane}
     assert left[Lane.INTERACTIVE] == pytest.approx(max(0.0, of_lane[Lane.INTERACTIVE] - done_s))
     assert sum(left.values()) == pytest.approx(max(0.0, sum(of_lane.values()) - done_s))
     assert backlog.ahead_s(flow(0, lane=lane), [1.0])[0] <= before + 1e-9
@@ -112,7 +121,7 @@ def test_a_lane_gets_what_those_above_it_leave() -> None:
 
 @given(BACKLOGS, st.lists(st.integers(1, 5), min_size=1, max_size=5))
 def test_jobs_asked_for_at_once_are_as_one_after_another(waits: dict[Flow, int], own_s: list[int]) -> None:
-    backlog = Backlog({person: float(seconds) for person, seconds in waits.items()})
+    backlog = backlog_of(waits)
     together = backlog.ahead_s(flow(0), own_s).tolist()
     alone = []
     for each in own_s:
@@ -122,7 +131,7 @@ def test_jobs_asked_for_at_once_are_as_one_after_another(waits: dict[Flow, int],
 
 
 def test_nobody_waits_for_a_lower_lane_but_for_its_tile_under_way() -> None:
-    backlog = Backlog({flow(1, lane=Lane.BATCH): 1000.0})
+    backlog = backlog_of({flow(1, lane=Lane.BATCH): 1000})
     assert backlog.ahead_s(flow(0), [1.0]).tolist() == [UNIT_S]
 
 

@@ -28,9 +28,8 @@ SPEED = Speed(fixed_s=0.1, own=1.0, ahead=0.5, at_once=2.0)
 def waiting_s(studio: Studio, lane: Lane = Lane.INTERACTIVE) -> float:
     """Of Ada's jobs in that lane, as a newcomer to the queue sees it."""
     with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
-        cursor.execute(outlook._BACKLOG)
-        found: dict[Flow, float] = {Flow(Lane(row[0]), *row[1:3]): row[3] for row in cursor.fetchall()}
-    return found.get(Flow(lane, studio.workspace.id, studio.ada.id), 0.0)
+        found = outlook._waits_s(cursor)
+    return found.get(Flow(lane, studio.workspace.id), {}).get(studio.ada.id, 0.0)
 
 
 def test_what_waits_is_counted(studio: Studio, api: Api) -> None:
