@@ -176,10 +176,10 @@ class Client:
         try:
             while not future.done():
                 if cancelled():
-                    _report(work, on_progress, wait_s=0.001)  # what was used until now
+                    _report(work, on_progress, wait_s=0)  # what was used until now
                     raise InferenceCancelled
                 _report(work, on_progress, wait_s=_POLL_S)
-            _report(work, on_progress, wait_s=0.001)
+            _report(work, on_progress, wait_s=0)
             result, doubt = future.result()
         finally:
             future.cancel()  # of no effect on one that is done; else it cancels the gRPC requests at once
