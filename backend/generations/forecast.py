@@ -30,6 +30,7 @@ _PRIOR_COUNTS = 8  # jobs
 _PRIOR_SPREAD = 0.5  # of the logarithm: a range from half to twice
 _MOST_BESIDE_S = 0.3  # to read, to encode and to keep it
 _MOST_OFF = 0.7  # of the logarithm, by which all predictions are corrected together
+_LEAST_DRIFT = 0.05  # of what waits: so much faster or slower a machine gets meanwhile, however even it was lately
 _NOT_BY_CHANCE = 0.95  # of the busiest of many stretches
 _ROW = 10  # jobs that ended one after another: their estimates by the time say how much is done at once
 _LEAST_S = 0.02
@@ -150,27 +151,37 @@ class Speed:
     at_once: float  # seconds of compute, as estimated, that are done in one, in whatever lane
     low: float = float(np.exp(-_PRIOR_SPREAD))  # of what is predicted
     high: float = float(np.exp(_PRIOR_SPREAD))
+    lump_s: float = 0.0  # what is ahead is done in whole jobs: so much sooner or later than if it flowed
 
     def expected(self, own_s: float, ahead_s: float) -> Expected:
         ends = max(self.fixed_s + self.own * own_s + self.ahead * ahead_s, _LEAST_S)
-        return Expected(min(self.ahead * ahead_s, ends), ends, self.low * ends, self.high * ends)
+        starts = min(self.ahead * ahead_s, ends)
+        drift, lump = _LEAST_DRIFT * starts, min(starts, self.lump_s)
+        return Expected(
+            starts,
+            ends,
+            max(min(self.low * ends, ends - drift) - lump, 0.0),
+            max(self.high * ends, ends + drift) + lump,
+        )
 
 
-def learned(ended: Sequence[Ended], *, ratio: float, at_once: float, left: float | None = None) -> Speed:
+def learned(
+    ended: Sequence[Ended], *, ratio: float, at_once: float, left: float | None = None, lump: float = 0.0
+) -> Speed:
     """From jobs that ended.
 
     `ratio`: what such jobs cost, of what was estimated, in whatever lane; `at_once`: seconds of compute, as estimated,
-    done in one; `left`: of that what is left to these jobs, where not all is.
+    done in one; `left`: of that what is left to these jobs, where not all is; `lump`: as `residual` says.
     """
     left = at_once if left is None else left
     if not ended:
-        return Speed(_FIXED_S, _OWN * ratio, 1.0 / left, at_once)
+        return Speed(_FIXED_S, _OWN * ratio, 1.0 / left, at_once, lump_s=lump / left)
     own_s, ahead_s, ran_s, took_s, said_s = np.array(ended, np.float64).T
     took_s = np.maximum(took_s, _LEAST_S)
     # Low quantiles, and no more than its compute: a job that shared the model with others ran longer, and that is
     # counted as ahead of it. (Where all do, as those of a batch that wait in one worker, none ran alone.)
     own = min(float(np.quantile(ran_s / np.maximum(own_s, 1e-3), 0.25)), ratio)
-    waited_s = float(np.quantile(np.maximum(took_s - ran_s, 0.0), 0.2))
+    waited_s = float(np.quantile(np.maximum(took_s - ran_s - ahead_s / left, 0.0), 0.2))
     fixed_s = waited_s + min(float(np.quantile(np.maximum(ran_s - own * own_s, 0.0), 0.2)), _MOST_BESIDE_S)
     known = len(ended) / (len(ended) + _PRIOR_COUNTS)
     found = Speed(
@@ -195,7 +206,17 @@ def learned(ended: Sequence[Ended], *, ratio: float, at_once: float, left: float
         at_once,
         low=float(np.exp(min(low - middle, 0.0))),
         high=float(np.exp(max(high - middle, 0.0))),
+        lump_s=found.ahead * by * lump,
     )
+
+
+def residual(own_s: Sequence[float]) -> float:
+    """What is left on average of a job that is being done, of jobs of these sizes: half of their squares' mean by
+    theirs, for large ones are met more often. Source: Kleinrock, "Queueing Systems", 1975, on renewal processes.
+    """
+    sizes = np.asarray(own_s, np.float64)
+    whole = float(sizes.sum())
+    return float(np.square(sizes).sum()) / whole / 2 if whole > 0 else 0.0
 
 
 def left_to(lane: Lane, at_once: float, loads: Mapping[Lane, float]) -> float:

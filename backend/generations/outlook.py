@@ -21,7 +21,7 @@ from psycopg_pool import PoolTimeout
 from backend.core import statements, tenancy
 from backend.generations import flows
 from backend.generations.chains import RECIPE
-from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, learned, left_to, looked_back
+from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, learned, left_to, looked_back, residual
 from backend.generations.models import Job
 from backend.generations.scheduler import Flow, Lane
 from inference.registry import TASKS
@@ -214,9 +214,10 @@ class Outlook:
         left = left_to(lane, at_once, loads)
         mine = [(at_s, own_s) for at_s, own_s, side in ends if side == lane][:_LAST_ENDS]  # of each task as far back
         later = looked_back([(own_s, ran_s, took_s, at_s) for own_s, _, ran_s, took_s, _, at_s in rows], mine)
+        lump = residual([own_s for _, own_s in mine])
         return Learned(
-            learned([Ended(*row[:5]) for row in rows], ratio=ratio, at_once=at_once, left=left),
-            learned(later, ratio=ratio, at_once=at_once, left=left),
+            learned([Ended(*row[:5]) for row in rows], ratio=ratio, at_once=at_once, left=left, lump=lump),
+            learned(later, ratio=ratio, at_once=at_once, left=left, lump=lump),
         )
 
 

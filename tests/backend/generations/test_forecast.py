@@ -3,13 +3,14 @@
 import random
 import uuid
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.generations.forecast import UNIT_S, Backlog, Ended, done_at_once, learned, left_to, looked_back
+from backend.generations.forecast import UNIT_S, Backlog, Ended, done_at_once, learned, left_to, looked_back, residual
 from backend.generations.scheduler import Flow, Lane
 
 
@@ -181,6 +182,33 @@ def test_how_much_is_done_at_once_is_seen_where_there_was_enough() -> None:
     assert done_at_once([*lonely, *busy], least=1.0) == pytest.approx(2.0, rel=0.1)
     assert done_at_once(lonely, least=1.5) == 1.5
     assert done_at_once([], least=1.5) == 1.5
+
+
+def test_what_waits_in_a_queue_is_no_part_of_what_all_jobs_take() -> None:
+    """Each waited for twenty seconds behind others and ran for one: the next one in line ends in about a second."""
+    ended = [Ended(1.0, 40.0, 1.0, 21.1) for _ in range(80)]
+    assert learned(ended, ratio=1.0, at_once=2.0).expected(1.0, 0.0).ends == pytest.approx(1.1, abs=0.15)
+
+
+def test_who_is_next_may_wait_for_a_large_job() -> None:
+    """Of each second of compute a third is of jobs of four: the range of who has little ahead is wide by what is left
+    of such a one, and that of who has nothing ahead by nothing."""
+    sizes = [4.0] + [0.4] * 20
+    lump = residual(sizes)
+    assert lump == pytest.approx((4.0 * 4.0 + 8.0 * 0.4) / 12.0 / 2)
+    speed = learned([Ended(0.4, 10.0, 0.4, 5.5)] * 80, ratio=1.0, at_once=2.0, lump=lump)
+    for ahead_s in (0.0, 10.0):
+        smooth, lumpy = replace(speed, lump_s=0.0).expected(0.4, ahead_s), speed.expected(0.4, ahead_s)
+        more_s = min(lumpy.starts, speed.lump_s)
+        assert lumpy.earliest == pytest.approx(max(smooth.earliest - more_s, 0.0))
+        assert lumpy.latest == pytest.approx(smooth.latest + more_s)
+
+
+@given(st.lists(st.floats(0.01, 1e3), min_size=1, max_size=50))
+def test_what_is_left_of_a_job(sizes: list[float]) -> None:
+    """At least half of the mean, where all are as large; at most half of the largest."""
+    assert sum(sizes) / len(sizes) / 2 * (1 - 1e-9) <= residual(sizes) <= max(sizes) / 2 * (1 + 1e-9)
+    assert residual([]) == 0.0
 
 
 def test_a_few_jobs_do_not_make_it_sure() -> None:
