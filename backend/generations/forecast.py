@@ -181,7 +181,9 @@ def learned(
     # Low quantiles, and no more than its compute: a job that shared the model with others ran longer, and that is
     # counted as ahead of it. (Where all do, as those of a batch that wait in one worker, none ran alone.)
     own = min(float(np.quantile(ran_s / np.maximum(own_s, 1e-3), 0.25)), ratio)
-    waited_s = float(np.quantile(np.maximum(took_s - ran_s - ahead_s / left, 0.0), 0.2))
+    # Of those alone that had little ahead: what the others waited for is in what was ahead of them.
+    beside_s = np.maximum(took_s - ran_s, 0.0)[ahead_s <= left * ran_s]
+    waited_s = float(np.quantile(beside_s, 0.2)) if len(beside_s) else 0.0
     fixed_s = waited_s + min(float(np.quantile(np.maximum(ran_s - own * own_s, 0.0), 0.2)), _MOST_BESIDE_S)
     known = len(ended) / (len(ended) + _PRIOR_COUNTS)
     found = Speed(
