@@ -55,6 +55,7 @@ class ChargeOut(Schema):
     job_id: JobId
     project_id: ProjectId
     created_by: PersonId
+    step: Annotated[int, Field(description="Of the job: 1, or a recipe's step from 1.")]
     task: str
     model: str
     compute_s: float
@@ -131,6 +132,7 @@ def _charge(charge: Charge) -> dict[str, Any]:
         "job_id": ids.show("job", charge.job_id),
         "project_id": ids.show("prj", charge.project_id),
         "created_by": ids.show("per", charge.person_id),
+        "step": charge.step,
         "task": charge.task,
         "model": charge.model,
         "compute_s": charge.compute_us / 1e6,

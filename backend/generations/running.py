@@ -134,7 +134,7 @@ def _make(claim: Claim, lease: Lease) -> None:
         else:
             models = [(step.model_digest, step.dtype) for step in made.steps]
             comparison = _patiently(lease, lambda: compared(job.workspace_id, first, result, models))
-            _patiently(lease, lambda: _publish_comparison(lease.claim, comparison, made))
+            _patiently(lease, lambda: _publish_comparison(lease, comparison, made))
     log.info("job.succeeded", job_id=ids.show("job", job.id), compute_us=made.compute_us)
 
 
@@ -175,7 +175,7 @@ def _keep(lease: Lease, source: AssetRef, result: Result, made: Made) -> None:
     _stage(lease, result)
     if written_before:
         results.write(lease.claim.workspace_id, result)
-    _publish(lease.claim, source, result, made, is_written=written_before)
+    _publish(lease, source, result, made, is_written=written_before)
 
 
 def _read(source: AssetRef) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
@@ -216,8 +216,8 @@ def _stage(lease: Lease, result: Result) -> None:
             raise LeaseLost
 
 
-def _publish(claim: Claim, source: AssetRef, result: Result, made: Made, *, is_written: bool) -> None:
-    with _fenced(claim) as job:
+def _publish(lease: Lease, source: AssetRef, result: Result, made: Made, *, is_written: bool) -> None:
+    with _fenced(lease.claim) as job:
         suffix = pictures.EXTENSIONS[result.whole.media_type]
         title = job.recipe["name"] if job.recipe else TASKS[job.task].title
         kept = results.kept(
@@ -231,7 +231,7 @@ def _publish(claim: Claim, source: AssetRef, result: Result, made: Made, *, is_w
         )
         with kept as asset:
             _succeed(
-                claim,
+                lease,
                 job,
                 made,
                 at=asset.created_at,
@@ -242,15 +242,15 @@ def _publish(claim: Claim, source: AssetRef, result: Result, made: Made, *, is_w
             services.tell(job, "job.succeeded", asset_id=asset.id, parent_id=ids.show("ast", source.id))
 
 
-def _publish_comparison(claim: Claim, comparison: dict[str, Any], made: Made) -> None:
-    with _fenced(claim) as job:
-        _succeed(claim, job, made, comparison=comparison)
+def _publish_comparison(lease: Lease, comparison: dict[str, Any], made: Made) -> None:
+    with _fenced(lease.claim) as job:
+        _succeed(lease, job, made, comparison=comparison)
         services.tell(job, "job.compared", asset_id=job.input_asset_id)
 
 
-def _succeed(claim: Claim, job: Job, made: Made, **fields: Any) -> None:
-    _charge(claim, job, made.used_us)
-    units = max(1, job.progress_total)
+def _succeed(lease: Lease, job: Job, made: Made, **fields: Any) -> None:
+    _charge(lease.claim, job, made.used_us)
+    units = max(1, lease.total)
     services.advance(
         job,
         Step.SUCCEED,

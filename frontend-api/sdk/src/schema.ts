@@ -2975,6 +2975,11 @@ export interface components {
              */
             created_by: string;
             /**
+             * Step
+             * @description Of the job: 1, or a recipe's step from 1.
+             */
+            step: number;
+            /**
              * Task
              * @example enhance
              */

@@ -84,6 +84,8 @@ def test_one_job_runs_all_steps(studio: Studio, api: Api) -> None:
     ]
     assert made["compute_s"] == job["compute_s"] == pytest.approx(sum(step["compute_s"] for step in made["steps"]))
     assert charged(studio, job) == {1: "denoise", 2: "enhance", 3: "canny"}
+    ledger = client.get(f"/api/v1/workspaces/{studio.workspace_id}/charges").json()["items"]
+    assert {row["step"]: row["task"] for row in ledger} == charged(studio, job)
     assert job["progress"]["step"] == 3
     assert job["progress"]["done"] == job["progress"]["total"] > 1
     asset = client.get(f"/api/v1/assets/{job['output_asset_id']}").json()
