@@ -26,6 +26,7 @@ export type Budget = Schemas["BudgetOut"];
 export type Model = Schemas["ModelOut"];
 export type ModelVersion = Schemas["ModelVersionOut"];
 export type JobState = Schemas["State"];
+export type Lane = Schemas["Lane"];
 export type ToolAct = Schemas["ActIn"]["tool"];
 export type Suggestion = Schemas["SuggestionOut"];
 export type Session = Schemas["SessionOut"];

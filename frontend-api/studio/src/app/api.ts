@@ -1,5 +1,5 @@
 /** Hides the calls that the studio makes; each returns the body or throws ApiError or OfflineError. */
-import { type TaskName, type ToolAct, createAtelier, unwrap } from "@atelier/sdk";
+import { type Lane, type TaskName, type ToolAct, createAtelier, unwrap } from "@atelier/sdk";
 
 export const api = createAtelier();
 
@@ -57,7 +57,7 @@ export const listModels = () => unwrap(api.GET(`${V1}/models`));
 
 export const submitJob = (
   project_id: Id,
-  order: { task: TaskName; input_asset_id: Id; document_id?: Id; element_id?: string },
+  order: { task: TaskName; input_asset_id: Id; document_id?: Id; element_id?: string; lane?: Lane },
   idempotencyKey: string,
 ) =>
   unwrap(

@@ -1,5 +1,5 @@
 /** Hides the calls about recipes. */
-import { type RecipeStep, unwrap } from "@atelier/sdk";
+import { type Lane, type RecipeStep, unwrap } from "@atelier/sdk";
 import { api } from "./api";
 
 const V1 = "/api/v1";
@@ -44,7 +44,7 @@ export const listVersions = (recipe_id: Id, ask: { limit?: number; cursor?: stri
 
 export const runRecipe = (
   recipe_id: Id,
-  order: { input_asset_id: Id; document_id: Id; element_id: string },
+  order: { input_asset_id: Id; document_id: Id; element_id: string; lane?: Lane },
   idempotencyKey: string,
 ) =>
   unwrap(

@@ -68,9 +68,9 @@ export function Board({ me, project, session, acts }: Props) {
   );
   const runOnSelected = useCallback(
     (task: TaskName) => {
-      const photo = controller?.model.get().photo ?? null;
-      if (photo === null) toast("Choose a photo on the board first.");
-      else void controller?.jobs.run(task, photo.assetId, photo.elementId);
+      const photos = controller?.model.get().photos ?? [];
+      if (photos.length === 0) toast("Choose a photo on the board first.");
+      else void controller?.jobs.run({ task }, photos);
     },
     [controller],
   );
@@ -172,7 +172,7 @@ export function Board({ me, project, session, acts }: Props) {
                 others={session.others}
                 ghosts={controller.uploads.ghosts}
                 tasks={tasks.data?.items ?? []}
-                onTask={(task, assetId, elementId) => void controller.jobs.run(task, assetId, elementId)}
+                onTask={(task, photo) => void controller.jobs.run({ task }, [photo])}
                 onCancel={(jobId) => void controller.jobs.cancel(jobId)}
                 onInspect={() => setPanelOpen(true)}
               />
@@ -190,8 +190,8 @@ export function Board({ me, project, session, acts }: Props) {
             onAsset={(assetId) => placeAsset(assetId)}
             onTool={activate}
             tasks={tasks.data?.items ?? []}
-            onTask={(task, assetId, elementId) => void controller.run(task, assetId, elementId)}
-            onRecipe={(recipeId, assetId, elementId) => void controller.jobs.runRecipe(recipeId, assetId, elementId)}
+            onTask={(task, assetId) => void controller.run(task, assetId)}
+            onWork={(work, photos) => void controller.jobs.run(work, photos)}
             onCancel={(jobId) => void controller.jobs.cancel(jobId)}
             onAgain={(jobId) => void controller.jobs.again(jobId)}
             onPick={pick}

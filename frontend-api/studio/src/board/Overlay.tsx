@@ -7,7 +7,7 @@ import { until } from "../app/words";
 import { Icon } from "../ui/Icon";
 import { iconOfTask } from "../ui/tasks";
 import { saidOf, stepOf, titleOf } from "./job-words";
-import type { Box, OverlayModel } from "./overlay-model";
+import type { Box, OverlayModel, PlacedPhoto } from "./overlay-model";
 import type { Other } from "./presence";
 import type { Ghost } from "./uploads";
 
@@ -17,7 +17,7 @@ interface Props {
   others: Store<readonly Other[]>;
   ghosts: Store<readonly Ghost[]>;
   tasks: readonly Task[];
-  onTask: (task: TaskName, assetId: string, elementId: string) => void;
+  onTask: (task: TaskName, photo: PlacedPhoto) => void;
   onCancel: (jobId: string) => void;
   onInspect: () => void;
 }
@@ -49,7 +49,7 @@ export function Overlay({ api, model, others, ghosts, tasks, onTask, onCancel, o
         {photo !== null && !quiet && !photoIsBusy && (
           <At x={photo.x + photo.width / 2} y={photo.y} className="photo-tools" role="toolbar" label="Photo">
             {tasks.map(({ name, title, description }) => (
-              <button key={name} type="button" className="tool-button" title={description} onClick={() => onTask(name, photo.assetId, photo.elementId)}>
+              <button key={name} type="button" className="tool-button" title={description} onClick={() => onTask(name, photo)}>
                 <Icon name={iconOfTask(name)} size={16} />
                 {title}
               </button>

@@ -7,8 +7,9 @@ import { type Store, useStore } from "../app/store";
 import { Icon, type IconName } from "../ui/Icon";
 import { iconOfTask } from "../ui/tasks";
 import { Lineage } from "./Lineage";
+import type { Work } from "./jobs";
 import { JobChipBody } from "./Overlay";
-import type { OverlayModel } from "./overlay-model";
+import type { OverlayModel, PlacedPhoto } from "./overlay-model";
 import { Recipes } from "./Recipes";
 
 export const ASSET_DRAG = "application/x-atelier-asset";
@@ -24,19 +25,20 @@ interface Props {
   onAsset: (assetId: string) => void;
   onTool: (tool: string) => void;
   tasks: readonly Task[];
-  onTask: (task: TaskName, assetId: string, elementId?: string) => void;
-  onRecipe: (recipeId: string, assetId: string, elementId: string) => void;
+  onTask: (task: TaskName, assetId: string) => void;
+  onWork: (work: Work, photos: readonly PlacedPhoto[]) => void;
   onCancel: (jobId: string) => void;
   onAgain: (jobId: string) => void;
   onPick: () => void;
 }
 
 export function Panel(props: Props) {
-  const { photo, chips } = useStore(props.model);
+  const { photo, photos, chips } = useStore(props.model);
   const elsewhere = chips.filter(({ box }) => box === null).map(({ job }) => job);
   return (
     <aside className="panel" aria-label="Side panel">
-      {photo !== null && <Inspector key={photo.assetId} assetId={photo.assetId} elementId={photo.elementId} {...props} />}
+      {photo !== null && <Inspector key={photo.assetId} photo={photo} {...props} />}
+      {photos.length > 1 && !props.readOnly && <Several photos={photos} {...props} />}
       {elsewhere.length > 0 && <Running jobs={elsewhere} tasks={props.tasks} onCancel={props.onCancel} />}
       <Suggested {...props} />
       <Photos {...props} />
@@ -44,8 +46,9 @@ export function Panel(props: Props) {
   );
 }
 
-function Inspector(props: Props & { assetId: string; elementId: string }) {
-  const { assetId, elementId, tasks, recipes, workspaceId, onTask, onRecipe, onAgain, readOnly } = props;
+function Inspector(props: Props & { photo: PlacedPhoto }) {
+  const { photo, tasks, workspaceId, onAgain, readOnly } = props;
+  const { assetId } = photo;
   const asset = useQuery(`asset ${assetId}`, () => getAsset(assetId));
   const lineage = asset.data?.lineage ?? null;
   return (
@@ -74,19 +77,37 @@ function Inspector(props: Props & { assetId: string; elementId: string }) {
               Run again and compare
             </button>
           )}
-          {!readOnly &&
-            tasks.map(({ name, title, description }) => (
-              <button key={name} type="button" className="button wide-button" title={description} onClick={() => onTask(name, assetId, elementId)}>
-                <Icon name={iconOfTask(name)} size={16} />
-                {title}
-              </button>
-            ))}
-          {!readOnly && workspaceId !== undefined && (
-            <Recipes recipes={recipes} tasks={tasks} workspaceId={workspaceId} onRun={({ id }) => onRecipe(id, assetId, elementId)} />
-          )}
+          {!readOnly && <Works photos={[photo]} {...props} />}
         </>
       )}
     </section>
+  );
+}
+
+function Several(props: Props & { photos: readonly PlacedPhoto[] }) {
+  return (
+    <section className="panel-part" aria-label="These photos" data-testid="several">
+      <h2>{props.photos.length} photos</h2>
+      <p className="quiet">Each result appears beside its photo.</p>
+      <Works {...props} />
+    </section>
+  );
+}
+
+/** All that can be done to photos. */
+function Works({ photos, tasks, recipes, workspaceId, onWork }: Props & { photos: readonly PlacedPhoto[] }) {
+  return (
+    <>
+      {tasks.map(({ name, title, description }) => (
+        <button key={name} type="button" className="button wide-button" title={description} onClick={() => onWork({ task: name }, photos)}>
+          <Icon name={iconOfTask(name)} size={16} />
+          {title}
+        </button>
+      ))}
+      {workspaceId !== undefined && (
+        <Recipes recipes={recipes} tasks={tasks} workspaceId={workspaceId} onRun={({ id }) => onWork({ recipeId: id }, photos)} />
+      )}
+    </>
   );
 }
 

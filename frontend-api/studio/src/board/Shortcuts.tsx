@@ -26,7 +26,7 @@ const GROUPS: [string, [string, string][]][] = [
       ["Copy, paste", `${MOD} C, ${MOD} V`],
       ["Duplicate", `${MOD} D`],
       ["Delete", "Del"],
-      ["Enhance the chosen photo", "Shift E"],
+      ["Enhance the chosen photos", "Shift E"],
     ],
   ],
   [

@@ -105,10 +105,10 @@ export class Controller {
   }
 
   /** From the panel: the photo may not lie on the board yet; the result needs it there to stand beside. */
-  async run(task: TaskName, assetId: string, elementId?: string): Promise<void> {
+  async run(task: TaskName, assetId: string): Promise<void> {
     const { photo } = this.model.get();
-    const there = elementId ?? (photo?.assetId === assetId ? photo.elementId : this.find(assetId));
-    if (there !== undefined) return this.jobs.run(task, assetId, there);
+    const there = photo?.assetId === assetId ? photo.elementId : this.find(assetId);
+    if (there !== undefined) return this.jobs.run({ task }, [{ assetId, elementId: there }]);
     toast("Place the photo on the board first: the result appears beside it.");
   }
 

@@ -1,10 +1,14 @@
 /** Hides which AI jobs of a project run now, and what became of those that this page has seen. */
-import { type Job, type Me, type TaskName } from "@atelier/sdk";
+import type { Job, Lane, Me, TaskName } from "@atelier/sdk";
 import { cancelJob, listJobs, runJobAgain, submitJob } from "../app/api";
 import { runRecipe } from "../app/recipes";
 import { Store } from "../app/store";
 import { toast, toastError } from "../app/toasts";
 import { compared } from "../app/words";
+import type { PlacedPhoto } from "./overlay-model";
+
+/** What is done to a photo. */
+export type Work = { task: TaskName } | { recipeId: string };
 
 const LIVE = new Set(["queued", "running"]);
 
@@ -22,14 +26,12 @@ export class Jobs {
     private readonly onResult: (editId: string) => void,
   ) {}
 
-  async run(task: TaskName, assetId: string, elementId: string): Promise<void> {
-    const order = { task, input_asset_id: assetId, document_id: this.documentId, element_id: elementId };
-    await this.start(() => submitJob(this.projectId, order, crypto.randomUUID()));
-  }
-
-  async runRecipe(recipeId: string, assetId: string, elementId: string): Promise<void> {
-    const order = { input_asset_id: assetId, document_id: this.documentId, element_id: elementId };
-    await this.start(() => runRecipe(recipeId, order, crypto.randomUUID()));
+  /** Several take what single ones leave. The first that is refused ends it, for the next would be too. */
+  async run(work: Work, photos: readonly PlacedPhoto[]): Promise<void> {
+    const lane = photos.length > 1 ? "batch" : "interactive";
+    for (const photo of photos) {
+      if (!(await this.start(() => this.ask(work, photo, lane)))) return;
+    }
   }
 
   /** Repeat a job; what came of it is told when it has ended. */
@@ -37,13 +39,22 @@ export class Jobs {
     await this.start(() => runJobAgain(jobId));
   }
 
-  private async start(ask: () => Promise<Job>): Promise<void> {
+  private ask(work: Work, { assetId, elementId }: PlacedPhoto, lane: Lane): Promise<Job> {
+    const order = { input_asset_id: assetId, document_id: this.documentId, element_id: elementId, lane };
+    const key = crypto.randomUUID();
+    return "task" in work ? submitJob(this.projectId, { ...order, task: work.task }, key) : runRecipe(work.recipeId, order, key);
+  }
+
+  /** Whether it was taken. */
+  private async start(ask: () => Promise<Job>): Promise<boolean> {
     try {
       const job = await ask();
       // An event may have overtaken the answer: it knows more.
       if (!this.live.get().some((other) => other.id === job.id)) this.onJob(job);
+      return true;
     } catch (error) {
       toastError(error);
+      return false;
     }
   }
 

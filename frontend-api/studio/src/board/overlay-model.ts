@@ -13,13 +13,17 @@ export interface Box {
   height: number;
 }
 
-export interface SelectedPhoto extends Box {
+/** A photo that lies on the board. */
+export interface PlacedPhoto {
   elementId: string;
   assetId: string;
 }
 
 export interface OverlayModel {
-  photo: SelectedPhoto | null;
+  /** The only thing that is selected. */
+  photo: (PlacedPhoto & Box) | null;
+  /** All that are selected, among other things too. */
+  photos: PlacedPhoto[];
   /** The toolbar hides while a gesture goes on. */
   quiet: boolean;
   chips: { job: Job; box: Box | null }[];
@@ -29,7 +33,7 @@ export interface OverlayModel {
   summary: string;
 }
 
-export const EMPTY_OVERLAY: OverlayModel = { photo: null, quiet: true, chips: [], selections: [], empty: false, summary: "Board" };
+export const EMPTY_OVERLAY: OverlayModel = { photo: null, photos: [], quiet: true, chips: [], selections: [], empty: false, summary: "Board" };
 
 export function overlayModel(
   elements: readonly NonDeletedExcalidrawElement[],
@@ -40,8 +44,8 @@ export function overlayModel(
 ): OverlayModel {
   const byId = new Map(elements.map((element) => [element.id, element]));
   const chosen = Object.keys(state.selectedElementIds).filter((id) => byId.has(id));
-  const only = chosen.length === 1 ? byId.get(chosen[0]!) : undefined;
-  const photo = only?.type === "image" && isAssetId(only.fileId) ? { ...boxOf(only), elementId: only.id, assetId: only.fileId as string } : null;
+  const placed = chosen.flatMap((id) => placedPhoto(byId.get(id)!));
+  const photo = chosen.length === 1 && placed[0] !== undefined ? { ...boxOf(byId.get(chosen[0]!)!), ...placed[0] } : null;
   const chips = jobs.map((job) => ({ job, box: job.document_id === documentId ? anchor(job, elements, byId) : null }));
   const selections = found
     .map(({ clientId, name, colour, selection }) => {
@@ -51,7 +55,7 @@ export function overlayModel(
     .filter(({ boxes }) => boxes.length > 0);
   const quiet = state.cursorButton === "down" || state.selectedElementsAreBeingDragged || state.isResizing || state.isRotating;
   const empty = elements.length === 0 && state.newElement === null;
-  return { photo, quiet, chips, selections, empty, summary: summaryOf(elements) };
+  return { photo, photos: placed, quiet, chips, selections, empty, summary: summaryOf(elements) };
 }
 
 const WORDS: Record<string, string> = { freedraw: "drawing", image: "photo" };
@@ -62,6 +66,10 @@ function summaryOf(elements: readonly NonDeletedExcalidrawElement[]): string {
   for (const { type } of elements) counts.set(type, (counts.get(type) ?? 0) + 1);
   const parts = [...counts].sort().map(([type, count]) => `${count} ${WORDS[type] ?? type}${count === 1 ? "" : "s"}`);
   return `Board: ${parts.join(", ") || "empty"}`;
+}
+
+function placedPhoto(element: NonDeletedExcalidrawElement): PlacedPhoto[] {
+  return element.type === "image" && isAssetId(element.fileId) ? [{ elementId: element.id, assetId: element.fileId as string }] : [];
 }
 
 function anchor(job: Job, elements: readonly NonDeletedExcalidrawElement[], byId: ReadonlyMap<string, NonDeletedExcalidrawElement>): Box | null {
