@@ -30,7 +30,7 @@ _PRIOR_COUNTS = 8  # jobs
 _PRIOR_SPREAD = 0.5  # of the logarithm: a range from half to twice
 _MOST_BESIDE_S = 0.3  # to read, to encode and to keep it
 _MOST_OFF = 0.7  # of the logarithm, by which all predictions are corrected together
-_LEAST_DRIFT = 0.05  # of what waits: so much faster or slower a machine gets meanwhile, however even it was lately
+_LEAST_DRIFT = 0.08  # of what waits: so much faster or slower a machine gets meanwhile, however even it was lately
 _NOT_BY_CHANCE = 0.95  # of the busiest of many stretches
 _ROW = 10  # jobs that ended one after another: their estimates by the time say how much is done at once
 _LEAST_S = 0.02
@@ -213,12 +213,14 @@ def learned(
 
 
 def residual(own_s: Sequence[float]) -> float:
-    """What is left on average of a job that is being done, of jobs of these sizes: half of their squares' mean by
-    theirs, for large ones are met more often. Source: Kleinrock, "Queueing Systems", 1975, on renewal processes.
+    """What may be left of a job that is being done, of jobs of these sizes, or was not begun yet though its turn had
+    come: half of one than which nine tenths of the compute are of no larger ones.
     """
-    sizes = np.asarray(own_s, np.float64)
-    whole = float(sizes.sum())
-    return float(np.square(sizes).sum()) / whole / 2 if whole > 0 else 0.0
+    sizes = np.sort(np.asarray(own_s, np.float64))
+    summed = np.cumsum(sizes)
+    if not len(sizes) or summed[-1] <= 0:
+        return 0.0
+    return float(sizes[np.searchsorted(summed, 0.9 * summed[-1])]) / 2
 
 
 def left_to(lane: Lane, at_once: float, loads: Mapping[Lane, float]) -> float:
