@@ -8,7 +8,8 @@ be in which nine of ten jobs end. (A regression on what was ahead of them fails:
 first knew too little.)
 
 Sources: Parekh, Gallager 1993, "A Generalized Processor Sharing Approach to Flow Control"; Vovk, Gammerman, Shafer,
-"Algorithmic Learning in a Random World", 2005: the range is a split conformal prediction, of relative errors.
+"Algorithmic Learning in a Random World", 2005: the range is a split conformal prediction, of relative errors, widened
+by what these can't tell of a time yet to come: that a large job comes in between, and that the machine gets slower.
 """
 
 import uuid
@@ -37,6 +38,7 @@ _LEAST_S = 0.02
 _LEAST_LEFT = 0.25
 UNIT_S = 0.5  # a tile of a lower lane, that is not interrupted
 _COVERED = (0.05, 0.95)
+_SMALLEST_PART = 1e-6
 
 
 class Ended(NamedTuple):
@@ -94,9 +96,17 @@ class Backlog:
             waits_s = self.waits_s(lane)
             if done_s < waits_s:
                 self._left[lane] *= 1.0 - done_s / waits_s
+                if self._left[lane] < _SMALLEST_PART:
+                    self._write_out(lane)
                 return
             self._people[lane], self._homes[lane], self._left[lane] = {}, {}, 1.0
             done_s -= waits_s
+
+    def _write_out(self, lane: Lane) -> None:
+        left, self._left[lane] = self._left[lane], 1.0
+        self._homes[lane] = {home: left * waits_s for home, waits_s in self._homes[lane].items()}
+        for home, people in self._people[lane].items():
+            self._people[lane][home] = {person: left * waits_s for person, waits_s in people.items()}
 
     def waits_s(self, lane: Lane) -> float:
         return self._left[lane] * sum(self._homes[lane].values())
@@ -151,7 +161,7 @@ class Speed:
     at_once: float  # seconds of compute, as estimated, that are done in one, in whatever lane
     low: float = float(np.exp(-_PRIOR_SPREAD))  # of what is predicted
     high: float = float(np.exp(_PRIOR_SPREAD))
-    lump_s: float = 0.0  # what is ahead is done in whole jobs: so much sooner or later than if it flowed
+    lump_s: float = 0.0  # so much sooner or later than if compute flowed, for a person's jobs are done one by one
 
     def expected(self, own_s: float, ahead_s: float) -> Expected:
         ends = max(self.fixed_s + self.own * own_s + self.ahead * ahead_s, _LEAST_S)
@@ -183,7 +193,7 @@ def learned(
     own = min(float(np.quantile(ran_s / np.maximum(own_s, 1e-3), 0.25)), ratio)
     # Of those alone that had little ahead: what the others waited for is in what was ahead of them.
     beside_s = np.maximum(took_s - ran_s, 0.0)[ahead_s <= left * ran_s]
-    waited_s = float(np.quantile(beside_s, 0.2)) if len(beside_s) else 0.0
+    waited_s = float(np.quantile(beside_s, 0.2)) * len(beside_s) / len(ended) if len(beside_s) else 0.0
     fixed_s = waited_s + min(float(np.quantile(np.maximum(ran_s - own * own_s, 0.0), 0.2)), _MOST_BESIDE_S)
     known = len(ended) / (len(ended) + _PRIOR_COUNTS)
     found = Speed(

@@ -41,10 +41,11 @@ BACKLOG_S, SPEED_S = 1.0, 5.0  # how old what is known may be
 _RARE = 100  # times as long as a reading computed until the next: beside a long queue it must not hold up others
 _LAST = 80  # jobs that are learned from: enough for a range, and few enough to notice that the load has changed
 _LATELY_S = 30.0
+_SIZES_S = 900.0  # how large jobs are is seen by those that ended since
 _LAST_ENDS = 400
 _DRAIN_EVERY_S = 0.1
 _SIDE_BY_SIDE = 0.75  # how fast tiles are that share cores and memory, of one alone: until it is known
-# Of a job that runs. Of its tile that is under way half is done, on average.
+# Of a job that runs, half a tile less: some of them have one under way.
 _LEFT_US = f"""greatest(0, estimate_us - estimate_us * progress_done / greatest(progress_total, 1)
     - least(estimate_us, {round(1e6 * UNIT_S)}) / 2)"""
 _BACKLOG = f"""
@@ -224,7 +225,7 @@ class Outlook:
         left = left_to(lane, at_once, loads)
         mine = [(at_s, own_s) for at_s, own_s, side in ends if side == lane][:_LAST_ENDS]  # of each task as far back
         later = looked_back([(own_s, ran_s, took_s, at_s) for own_s, _, ran_s, took_s, _, at_s in rows], mine)
-        lump = residual([own_s for _, own_s in mine])
+        lump = residual([own_s for at_s, own_s in mine if at_s > -_SIZES_S])
         return Learned(
             learned([Ended(*row[:5]) for row in rows], ratio=ratio, at_once=at_once, left=left, lump=lump),
             learned(later, ratio=ratio, at_once=at_once, left=left, lump=lump),

@@ -193,7 +193,7 @@ def test_a_recipe_runs_on_a_photo_of_a_board(
 
 
 def test_several_photos_are_worked_on_at_once(studio: Studio, ada: Seat, api: Callable[..., Any], photo: Path) -> None:
-    """By one click: each gets a job of its own, of the batch lane, whose result lies beside it."""
+    """By one click: each gets a job of its own, of the batch lane, and its result is placed."""
     small = photo.with_name("small.jpg")
     with Image.open(photo) as opened:
         opened.resize((80, 60)).save(small)
@@ -207,7 +207,7 @@ def test_several_photos_are_worked_on_at_once(studio: Studio, ada: Seat, api: Ca
     expect(ada.page.get_by_test_id("board")).to_have_text("Board: 4 photos", timeout=120_000)
     jobs = api(studio.ada).get(f"/api/v1/projects/{studio.project_id}/jobs").json()["items"]
     assert [(job["task"], job["lane"], job["state"]) for job in jobs] == [("canny", "batch", "succeeded")] * 2
-    assert len({job["element_id"] for job in jobs}) == 2
+    assert len({job["element_id"] for job in jobs}) == len({job["edit_id"] for job in jobs}) == 2
 
 
 def test_a_result_is_seen_as_it_is_made(studio: Studio, seat: Callable[..., Seat], photo: Path, tmp_path: Path) -> None:

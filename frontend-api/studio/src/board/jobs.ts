@@ -1,5 +1,5 @@
 /** Hides which AI jobs of a project run now, and what became of those that this page has seen. */
-import type { Job, Lane, Me, TaskName } from "@atelier/sdk";
+import { ApiError, type Job, type Lane, type Me, type TaskName } from "@atelier/sdk";
 import { cancelJob, listJobs, runJobAgain, submitJob } from "../app/api";
 import { runRecipe } from "../app/recipes";
 import { Store } from "../app/store";
@@ -10,6 +10,8 @@ import type { PlacedPhoto } from "./overlay-model";
 /** What is done to a photo. */
 export type Work = { task: TaskName } | { recipeId: string };
 
+/** It is gone, too large, or not what the task takes. */
+const OF_ONE_PHOTO = new Set([404, 413, 422]);
 const LIVE = new Set(["queued", "running"]);
 
 export class Jobs {
@@ -26,11 +28,12 @@ export class Jobs {
     private readonly onResult: (editId: string) => void,
   ) {}
 
-  /** Several take what single ones leave. The first that is refused ends it, for the next would be too. */
+  /** Several take what single ones leave. A refusal that is not of one photo ends it, for the next would be refused too. */
   async run(work: Work, photos: readonly PlacedPhoto[]): Promise<void> {
     const lane = photos.length > 1 ? "batch" : "interactive";
     for (const photo of photos) {
-      if (!(await this.start(() => this.ask(work, photo, lane)))) return;
+      const refused = await this.start(() => this.ask(work, photo, lane));
+      if (refused !== null && !OF_ONE_PHOTO.has(refused)) return;
     }
   }
 
@@ -45,16 +48,16 @@ export class Jobs {
     return "task" in work ? submitJob(this.projectId, { ...order, task: work.task }, key) : runRecipe(work.recipeId, order, key);
   }
 
-  /** Whether it was taken. */
-  private async start(ask: () => Promise<Job>): Promise<boolean> {
+  /** The status by which it was refused, 0 without an answer; null where it was taken. */
+  private async start(ask: () => Promise<Job>): Promise<number | null> {
     try {
       const job = await ask();
       // An event may have overtaken the answer: it knows more.
       if (!this.live.get().some((other) => other.id === job.id)) this.onJob(job);
-      return true;
+      return null;
     } catch (error) {
       toastError(error);
-      return false;
+      return error instanceof ApiError ? error.status : 0;
     }
   }
 
