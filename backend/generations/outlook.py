@@ -22,7 +22,6 @@ from backend.core import statements, tenancy
 from backend.generations import flows
 from backend.generations.chains import RECIPE
 from backend.generations.forecast import (
-    UNIT_S,
     Backlog,
     Ended,
     Speed,
@@ -45,19 +44,18 @@ _SIZES_S = 900.0  # how large jobs are is seen by those that ended since
 _LAST_ENDS = 400
 _DRAIN_EVERY_S = 0.1
 _SIDE_BY_SIDE = 0.75  # how fast tiles are that share cores and memory, of one alone: until it is known
-# Of a job that runs, half a tile less: some of them have one under way.
-_LEFT_US = f"""greatest(0, estimate_us - estimate_us * progress_done / greatest(progress_total, 1)
-    - least(estimate_us, {round(1e6 * UNIT_S)}) / 2)"""
-_BACKLOG = f"""
+_BACKLOG = """
 SELECT lane, workspace_id, array_agg(person_id), array_agg(us::float8 / 1e6) FROM (
     SELECT lane, workspace_id, person_id, sum(waiting.us) FROM (
         SELECT lane, workspace_id, person_id, queued_us FROM generations_flowclock
         WHERE person_id IS NOT NULL AND ready_at IS NOT NULL
         UNION ALL SELECT lane, workspace_id, person_id, queued_us FROM generations_flowchange
-        UNION ALL SELECT lane, workspace_id, person_id, {_LEFT_US} FROM generations_job WHERE state = 'running'
+        UNION ALL SELECT lane, workspace_id, person_id,
+            estimate_us - estimate_us * progress_done / greatest(progress_total, 1)
+        FROM generations_job WHERE state = 'running'
     ) AS waiting (lane, workspace_id, person_id, us) GROUP BY 1, 2, 3 HAVING sum(waiting.us) > 0
 ) AS people (lane, workspace_id, person_id, us) GROUP BY 1, 2
-"""  # noqa: S608  # of constants
+"""
 _ENDED = """
 SELECT estimate_us / 1e6, ahead_us / 1e6, extract(epoch FROM finished_at - started_at)::float8,
     extract(epoch FROM finished_at - created_at)::float8, coalesce((expected ->> 'ends')::float8, 0.0),
@@ -66,17 +64,18 @@ FROM generations_job
 WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = %s AND task = %s ORDER BY finished_at DESC LIMIT %s
 """
 # What the person's jobs before it take, and how long it has waited.
-_BEFORE = f"""
+_BEFORE = """
 SELECT (
         SELECT coalesce(sum(estimate_us), 0) FROM generations_job WHERE state = 'queued' AND lane = %(lane)s
             AND workspace_id = %(workspace)s AND person_id = %(person)s AND id < %(job)s
     )::float8 / 1e6 + (
-        SELECT coalesce(sum({_LEFT_US}), 0) FROM generations_job WHERE state = 'running' AND lane = %(lane)s
+        SELECT coalesce(sum(estimate_us - estimate_us * progress_done / greatest(progress_total, 1)), 0)
+        FROM generations_job WHERE state = 'running' AND lane = %(lane)s
             AND workspace_id = %(workspace)s AND person_id = %(person)s
     )::float8 / 1e6,
     extract(epoch FROM now() - created_at)::float8
 FROM generations_job WHERE id = %(job)s
-"""  # noqa: S608  # of constants
+"""
 _RATIO = """
 SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY compute_us::float8 / greatest(estimate_us, 1)), 1.0)
 FROM unnest(%s::text[]) AS side (lane) CROSS JOIN LATERAL (
