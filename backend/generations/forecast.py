@@ -13,12 +13,12 @@ by what these can't tell of a time yet to come: that a large job comes in betwee
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from backend.generations.scheduler import Flow, Lane
 
@@ -36,14 +36,15 @@ _NOT_BY_CHANCE = 0.95  # of the busiest of many stretches
 _ROW = 10  # jobs that ended one after another: their estimates by the time say how much is done at once
 _LEAST_S = 0.02
 _LEAST_LEFT = 0.25
+_LATELY_S = 60.0  # so long a lane's load is looked back at
 UNIT_S = 0.5  # a tile of a lower lane, that is not interrupted
 _COVERED = (0.05, 0.95)
 _SMALLEST_PART = 1e-6
 
 
 class Ended(NamedTuple):
-    """A job that succeeded: its compute and that ahead of it, as estimated; how long it ran, and took in all; and how
-    long it was said to take, 0 where nothing was said.
+    """A job that succeeded: its compute and that ahead of it in its lane, as estimated; how long it ran, and took in
+    all; how long it was said to take, 0 where nothing was said; and when it ended, in seconds from now, below 0.
     """
 
     own_s: float
@@ -51,6 +52,7 @@ class Ended(NamedTuple):
     ran_s: float
     took_s: float
     said_s: float = 0.0
+    at_s: float = 0.0
 
 
 class Expected(NamedTuple):
@@ -164,61 +166,73 @@ class Speed:
     lump_s: float = 0.0  # so much sooner or later than if compute flowed, for a person's jobs are done one by one
 
     def expected(self, own_s: float, ahead_s: float) -> Expected:
-        ends = max(self.fixed_s + self.own * own_s + self.ahead * ahead_s, _LEAST_S)
-        starts = min(self.ahead * ahead_s, ends)
+        alone_s = self.own * own_s
+        starts = max(self.ahead * (ahead_s + own_s) - alone_s, 0.0)
+        ends = max(self.fixed_s + starts + alone_s, _LEAST_S)
+        # Each by chance of its own, so that they hardly ever add up.
         drift, lump = _LEAST_DRIFT * starts, min(starts, self.lump_s)
-        return Expected(
-            starts,
-            ends,
-            max(min(self.low * ends, ends - drift) - lump, 0.0),
-            max(self.high * ends, ends + drift) + lump,
-        )
+        below, above = (float(np.sqrt((off * ends) ** 2 + drift**2 + lump**2)) for off in (1 - self.low, self.high - 1))
+        return Expected(starts, ends, max(ends - below, 0.0), ends + above)
 
 
 def learned(
-    ended: Sequence[Ended], *, ratio: float, at_once: float, left: float | None = None, lump: float = 0.0
+    ended: Sequence[Ended],
+    *,
+    ratio: float,
+    at_once: float,
+    above: Sequence[tuple[float, float]] = (),
+    lump: float = 0.0,
 ) -> Speed:
     """From jobs that ended.
 
     `ratio`: what such jobs cost, of what was estimated, in whatever lane; `at_once`: seconds of compute, as estimated,
-    done in one; `left`: of that what is left to these jobs, where not all is; `lump`: as `residual` says.
+    done in one; `above`: of each job of the lanes above when it ended and its compute: what those that are learned from
+    had to let go first, and what is taken from those to come, if it goes on as lately; `lump`: as `residual` says.
     """
-    left = at_once if left is None else left
+    above_s = _done_s(above)
+    load = float(above_s(-_LATELY_S, 0.0)) / _LATELY_S
     if not ended:
+        left = _left_to(at_once, load)
         return Speed(_FIXED_S, _OWN * ratio, 1.0 / left, at_once, lump_s=lump / left)
-    own_s, ahead_s, ran_s, took_s, said_s = np.array(ended, np.float64).T
+    own_s, ahead_s, ran_s, took_s, said_s, at_s = np.array(ended, np.float64).T
+    ahead_s = ahead_s + above_s(at_s - took_s, at_s)
     took_s = np.maximum(took_s, _LEAST_S)
     # Low quantiles, and no more than its compute: a job that shared the model with others ran longer, and that is
     # counted as ahead of it. (Where all do, as those of a batch that wait in one worker, none ran alone.)
     own = min(float(np.quantile(ran_s / np.maximum(own_s, 1e-3), 0.25)), ratio)
     # Of those alone that had little ahead: what the others waited for is in what was ahead of them.
-    beside_s = np.maximum(took_s - ran_s, 0.0)[ahead_s <= left * ran_s]
+    beside_s = np.maximum(took_s - ran_s, 0.0)[ahead_s <= at_once * ran_s]
     waited_s = float(np.quantile(beside_s, 0.2)) * len(beside_s) / len(ended) if len(beside_s) else 0.0
     fixed_s = waited_s + min(float(np.quantile(np.maximum(ran_s - own * own_s, 0.0), 0.2)), _MOST_BESIDE_S)
     known = len(ended) / (len(ended) + _PRIOR_COUNTS)
-    found = Speed(
-        known * min(fixed_s, 1.0) + (1 - known) * _FIXED_S,
-        known * own + (1 - known) * _OWN * ratio,
-        1.0 / left,
-        at_once,
+    fixed_s = known * min(fixed_s, 1.0) + (1 - known) * _FIXED_S
+    own = known * own + (1 - known) * _OWN * ratio
+    # It is done when all is that was ahead, and it, but no sooner than alone.
+    alone_s, queued_s = own * own_s, (ahead_s + own_s) / at_once
+    spread = _PRIOR_SPREAD * np.sqrt(1 - known)
+    prior = np.linspace(-spread, spread, _PRIOR_COUNTS)
+    off = np.log(took_s / np.maximum(fixed_s + np.maximum(alone_s, queued_s), _LEAST_S))
+    by_alone, by_queued = (
+        float(np.exp(np.clip(np.median(np.concatenate([off[of], prior])), -_MOST_OFF, _MOST_OFF)))
+        for of in (alone_s > queued_s, alone_s <= queued_s)
     )
-    predicted = np.maximum(found.fixed_s + found.own * own_s + found.ahead * ahead_s, _LEAST_S)
-    off = np.concatenate([np.log(took_s / predicted), np.linspace(-_PRIOR_SPREAD, _PRIOR_SPREAD, _PRIOR_COUNTS)])
+    predicted = np.maximum(by_alone * fixed_s + np.maximum(by_alone * alone_s, by_queued * queued_s), _LEAST_S)
+    off = np.concatenate([np.log(took_s / predicted), prior])
     low, middle, high = np.quantile(off, [_COVERED[0], 0.5, _COVERED[1]])
-    by = float(np.exp(np.clip(middle, -_MOST_OFF, _MOST_OFF)))
     # What was said then was said with what was known then: as far off as that was the next may be, too.
     was_off = np.log(took_s / np.maximum(said_s, _LEAST_S))[said_s > 0]
     if len(was_off) > _PRIOR_COUNTS:
         was_low, was_middle, was_high = np.quantile(was_off, [_COVERED[0], 0.5, _COVERED[1]])
         low, high = min(low, middle + was_low - was_middle), max(high, middle + was_high - was_middle)
+    left = _left_to(at_once / by_queued, load)
     return Speed(
-        found.fixed_s * by,
-        found.own * by,
-        found.ahead * by,
+        fixed_s * by_alone,
+        own * by_alone,
+        1.0 / left,
         at_once,
-        low=float(np.exp(min(low - middle, 0.0))),
-        high=float(np.exp(max(high - middle, 0.0))),
-        lump_s=found.ahead * by * lump,
+        low=float(np.exp(min(low, 0.0))),
+        high=float(np.exp(max(high, 0.0))),
+        lump_s=lump / left,
     )
 
 
@@ -233,28 +247,38 @@ def residual(own_s: Sequence[float]) -> float:
     return float(sizes[np.searchsorted(summed, 0.9 * summed[-1])]) / 2
 
 
-def left_to(lane: Lane, at_once: float, loads: Mapping[Lane, float]) -> float:
-    """What is done of a lane's compute in a second, while those above it go on to ask for as much as lately."""
-    above = sum(load for other, load in loads.items() if other.rank < lane.rank)
-    return max(at_once - above, _LEAST_LEFT * at_once)
+def looked_back(ended: Sequence[Ended], ends: Sequence[tuple[float, float]]) -> list[Ended]:
+    """Jobs as if they had been asked for with all known that was done before them in their lane.
 
-
-def looked_back(ended: Sequence[tuple[float, float, float, float]], ends: Sequence[tuple[float, float]]) -> list[Ended]:
-    """Jobs as if they had been asked for with all known that was done before them.
-
-    `ended`: of each its compute as estimated, how long it ran, how long it took in all, and when it ended; `ends`: of
-    all jobs of their lane that are known, when it ended and its compute. Who waited for longer than these reach back
-    is seen as if it had been asked for when the first of them ended; who ran by then is left out.
+    `ends`: of all jobs of that lane that are known, when it ended and its compute. Who waited for longer than these
+    reach back is seen as if it had been asked for when the first of them ended; who ran by then is left out.
     """
+    done_s, first_s = _done_s(ends), min(ends)[0] if ends else 0.0
+    found = list[Ended]()
+    for job in ended:
+        since = max(job.at_s - job.took_s, first_s) if ends else job.at_s
+        if since <= job.at_s - job.ran_s:
+            ahead_s = max(0.0, float(done_s(since, job.at_s)) - job.own_s)
+            found.append(job._replace(ahead_s=ahead_s, took_s=job.at_s - since, said_s=0.0))
+    return found
+
+
+def _done_s(ends: Sequence[tuple[float, float]]) -> Callable[[ArrayLike, ArrayLike], _Floats]:
+    """The compute of those jobs, of (when it ended, its compute), that ended after the one moment, until the other."""
     ordered = np.array(sorted(ends), np.float64).reshape(-1, 2)
     summed = np.concatenate([[0.0], np.cumsum(ordered[:, 1])])
-    found = list[Ended]()
-    for own_s, ran_s, took_s, at_s in ended:
-        since = max(at_s - took_s, ordered[0, 0]) if len(ordered) else at_s
-        if since <= at_s - ran_s:
-            first, last = np.searchsorted(ordered[:, 0], [since, at_s], side="right")
-            found.append(Ended(own_s, max(0.0, float(summed[last] - summed[first]) - own_s), ran_s, at_s - since))
-    return found
+
+    def between(since: ArrayLike, until: ArrayLike) -> _Floats:
+        first, last = (np.searchsorted(ordered[:, 0], moment, side="right") for moment in (since, until))
+        result: _Floats = summed[np.maximum(first, last)] - summed[first]
+        return result
+
+    return between
+
+
+def _left_to(at_once: float, load: float) -> float:
+    """What is done of a lane's compute in a second, while those above it go on to ask for as much as lately."""
+    return max(at_once - load, _LEAST_LEFT * at_once)
 
 
 def done_at_once(ends: Sequence[tuple[float, float]], *, least: float) -> float:

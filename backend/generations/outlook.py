@@ -21,25 +21,16 @@ from psycopg_pool import PoolTimeout
 from backend.core import statements, tenancy
 from backend.generations import flows
 from backend.generations.chains import RECIPE
-from backend.generations.forecast import (
-    Backlog,
-    Ended,
-    Speed,
-    done_at_once,
-    learned,
-    left_to,
-    looked_back,
-    residual,
-)
+from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, learned, looked_back, residual
 from backend.generations.models import Job
 from backend.generations.scheduler import Flow, Lane
 from inference.registry import TASKS
 
 log = structlog.get_logger()
 BACKLOG_S, SPEED_S = 1.0, 5.0  # how old what is known may be
+_LATE_S = 1.0  # so much older it may be where it is being renewed
 _RARE = 100  # times as long as a reading computed until the next: beside a long queue it must not hold up others
 _LAST = 80  # jobs that are learned from: enough for a range, and few enough to notice that the load has changed
-_LATELY_S = 30.0
 _SIZES_S = 900.0  # how large jobs are is seen by those that ended since
 _LAST_ENDS = 400
 _DRAIN_EVERY_S = 0.1
@@ -106,7 +97,9 @@ class Learned(NamedTuple):
 
 @dataclass(slots=True)
 class Outlook:
-    """What a process knows. It is renewed while somebody asks, by a thread of its own: only the first waits for it."""
+    """What a process knows. It is renewed while people ask, by a thread of its own: only the first waits for it, and
+    who comes after a while.
+    """
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _renewing: threading.Lock = field(default_factory=threading.Lock)
@@ -162,14 +155,16 @@ class Outlook:
             self._backlog_at += passed_s
 
     def _learned(self, lane: Lane, task: str) -> Learned | None:
-        """As it is known; what is too old is renewed aside. None where the database is away and nothing is known."""
+        """As it is known. What is too old is renewed: aside, where it was asked for all the time, else who asks now
+        waits for it. None where the database is away and nothing is known.
+        """
         known = self._speeds.get((lane, task))
-        now = time.monotonic()
-        if known and now < self._backlog_until and now < known[1]:
-            return known[0]
-        if known is None:
+        late_s = time.monotonic() - min(known[1], self._backlog_until) if known else 0.0
+        if known is None or late_s > _LATE_S:
             with self._renewing:
                 return self._renewed(lane, task)
+        if late_s < 0:
+            return known[0]
         if self._renewing.acquire(blocking=False):
             threading.Thread(target=self._renew_aside, args=(lane, task), name="outlook", daemon=True).start()
         return known[0]
@@ -217,18 +212,15 @@ class Outlook:
         ends = sorted(((float(row[1]), float(row[2]), Lane(row[0])) for row in cursor.fetchall()), reverse=True)
         least = _SIDE_BY_SIDE * max(1.0, settings.TRITON_IN_FLIGHT - 1) / ratio
         at_once = done_at_once([(at_s, own_s) for at_s, own_s, _ in ends[: 2 * _LAST]], least=least)
-        loads = {
-            side: sum(own_s for at_s, own_s, other in ends if other == side and at_s > -_LATELY_S) / _LATELY_S
-            for side in Lane
-        }
-        left = left_to(lane, at_once, loads)
         mine = [(at_s, own_s) for at_s, own_s, side in ends if side == lane][:_LAST_ENDS]  # of each task as far back
-        later = looked_back([(own_s, ran_s, took_s, at_s) for own_s, _, ran_s, took_s, _, at_s in rows], mine)
+        above = [(at_s, own_s) for at_s, own_s, side in ends if side.rank < lane.rank]
+        ended = [Ended(*row) for row in rows]
         lump = residual([own_s for at_s, own_s in mine if at_s > -_SIZES_S])
-        return Learned(
-            learned([Ended(*row[:5]) for row in rows], ratio=ratio, at_once=at_once, left=left, lump=lump),
-            learned(later, ratio=ratio, at_once=at_once, left=left, lump=lump),
+        when_asked, later = (
+            learned(each, ratio=ratio, at_once=at_once, above=above, lump=lump)
+            for each in (ended, looked_back(ended, mine))
         )
+        return Learned(when_asked, later)
 
 
 def _waits_s(cursor: Any) -> dict[Flow, dict[uuid.UUID, float]]:

@@ -1,5 +1,6 @@
 """What a forecast knows, on the real tables: how much waits, and what becomes of a job without one."""
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
@@ -91,6 +92,35 @@ def test_who_asks_now_and_then_finds_nothing_ahead(studio: Studio, monkeypatch: 
     for job in twice:
         foreseeing.foresee([job])
     assert [job.ahead_us for job in twice] == [900_000, 1_800_000]
+
+
+def test_who_comes_after_a_while_hears_what_holds_now(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was learned when somebody asked last is no forecast any more; beside people who ask all the time it is
+    learned anew, and nobody waits for that."""
+    foreseeing, now = Outlook(), 1000.0
+    monkeypatch.setattr("backend.generations.outlook.time", SimpleNamespace(monotonic=lambda: now, thread_time=float))
+    waits, wrong = list[threading.Thread](), Speed(fixed_s=900.0, own=1.0, ahead=0.5, at_once=2.0)
+    renewing = Outlook._renewed
+    monkeypatch.setattr(
+        Outlook, "_renewed", lambda *asked: waits.append(threading.current_thread()) or renewing(*asked)
+    )
+    foreseeing._speeds = {(Lane.INTERACTIVE, "enhance"): (Learned(wrong, wrong), now)}
+    foreseeing._backlog_until = now
+
+    def ends() -> float:
+        job = Job(workspace_id=studio.workspace.id, person_id=studio.ada.id, task="enhance", estimate_us=900_000)
+        foreseeing.foresee([job])
+        return float((job.expected or {})["ends"])
+
+    now += 0.5
+    assert ends() > 900
+    for thread in waits:
+        thread.join()
+    assert threading.current_thread() not in waits
+    foreseeing._speeds = {(Lane.INTERACTIVE, "enhance"): (Learned(wrong, wrong), now)}
+    now += 5.0
+    assert ends() < 100
+    assert threading.current_thread() in waits
 
 
 def test_what_a_task_cost_is_learned_from_jobs_that_ended(studio: Studio, api: Api) -> None:
