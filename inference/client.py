@@ -21,11 +21,12 @@ import structlog
 import tritonclient.grpc.aio as triton  # type: ignore[import-untyped]  # the package ships no types
 from django.conf import settings
 from pydantic import BaseModel
+from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup  # type: ignore[import-untyped]  # as above
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
 from backend.core import arrays, trace
 from inference import mending, tiles
-from inference.asking import Answer, ask, status_of
+from inference.asking import Answer, ask, room_for, status_of
 from inference.errors import InferenceCancelled, InferenceFailed, InferenceTimeout, TritonUnavailable
 from inference.gate import Gate, InOrder, Turn
 from inference.loading import Loader, NoRoom
@@ -33,6 +34,7 @@ from inference.mending import Mask
 from inference.models import Model
 from inference.registry import TASKS, model_named, task_named
 from inference.runs import Area, Progress, Report, Result, Run, Server, check_picture
+from inference.sharing import Shared, is_lost
 from inference.tiles import Picture
 
 log = structlog.get_logger()
@@ -41,6 +43,7 @@ T = TypeVar("T")
 
 _POLL_S = 0.05  # how often the caller is asked whether the job is cancelled
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
+_CONTROL_S = 2.0  # what takes no time
 _TOO_LITTLE_S = 0.05  # of time, to hear whether Triton is back
 # A model's process that died, or a server on its way down. A model that breaks each time must not be asked for ever.
 _PERHAPS_BROKEN = ("INTERNAL", "UNKNOWN", "CANCELLED")
@@ -141,9 +144,11 @@ class Client:
         self._gate = Gate(self._in_flight)
         self._stub = triton.InferenceServerClient(self._url, channel_args=_CHANNEL)
         self._loader = Loader(_Control(self._stub), budget_mb=self._memory_mb)
+        self._shared = Shared(_Memory(self._stub))
 
     def close(self) -> None:
         """End the channel and the thread; the client can't be used afterwards."""
+        self._submit(self._shared.close()).result()
         self._submit(self._stub.close()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -231,10 +236,8 @@ class Client:
     async def _picture(self, work: Run) -> tuple[Result, Mask | None]:
         model, picture, canvas = work.model, work.picture, work.canvas
         height, width = picture.shape[:2]
-        plan = model.plan(width=width, height=height)
-        whole_px, total = sum(tile.pixels for tile in plan), sum(len(model.parts(tile)) for tile in plan)
         doubt: Mask | None = None
-        waiting, reports, areas = iter(plan), list[Report](), list[Area]()
+        reports, areas = list[Report](), list[Area]()
 
         async def take_turns() -> None:
             # A runner for each place in flight, so that a picture of a thousand tiles is never cut all at once.
@@ -263,6 +266,9 @@ class Client:
         with self._loader.using(model):
             if not self._loader.is_known(model):
                 await self._load(model, until=work.deadline)
+            plan = model.plan(width=width, height=height, tile_px=self._loader.tile_px(model))
+            whole_px, total = sum(tile.pixels for tile in plan), sum(len(model.parts(tile)) for tile in plan)
+            waiting = iter(plan)
             try:
                 async with asyncio.TaskGroup() as runners:
                     for _ in range(min(self._in_flight, len(plan))):
@@ -303,9 +309,12 @@ class Client:
             if away is not None and work.left_s() < _TOO_LITTLE_S:
                 raise TritonUnavailable from away
             try:
-                await ask(self._stub, work, tile, tuple(missing), came)
+                async with self._shared.region(room_for(work.model, tile)) as region:
+                    await ask(self._stub, work, tile, tuple(missing), came, through=region)
                 continue
             except InferenceServerException as exc:
+                if is_lost(exc) and work.left_s() > 0:
+                    continue  # with another
                 unknown = _UNKNOWN in exc.message()
                 status = "UNAVAILABLE" if unknown else status_of(exc)
                 broken += unknown or status in _PERHAPS_BROKEN
@@ -351,6 +360,11 @@ class _Control:
     async def is_ready(self, name: str) -> bool:
         return bool(await self._stub.is_model_ready(name))
 
+    async def tile_px(self, name: str) -> int:
+        config = (await self._stub.get_model_config(name)).config
+        on_gpu = any(group.kind == ModelInstanceGroup.KIND_GPU for group in config.instance_group)
+        return int(config.parameters["gpu_tile_px"].string_value or 0) if on_gpu else 0
+
     async def load(self, name: str) -> None:
         await self._stub.load_model(name)
 
@@ -361,6 +375,22 @@ class _Control:
         found = await self._stub.get_inference_statistics()
         now = time.time()
         return {one.name: now - one.last_inference / 1000 for one in found.model_stats}
+
+
+class _Memory:
+    """Triton's control of memory that is shared with it."""
+
+    def __init__(self, stub: Any) -> None:
+        self._stub = stub
+
+    async def register(self, name: str, key: str, size: int) -> None:
+        await self._stub.register_system_shared_memory(name, key, size, client_timeout=_CONTROL_S)
+
+    async def unregister(self, name: str) -> None:
+        await self._stub.unregister_system_shared_memory(name, client_timeout=_CONTROL_S)
+
+    async def names(self) -> list[str]:
+        return list((await self._stub.get_system_shared_memory_status(client_timeout=_CONTROL_S)).regions)
 
 
 def _report(work: Run, on_progress: Callable[[Progress], None], *, wait_s: float) -> None:

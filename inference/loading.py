@@ -24,6 +24,9 @@ class Control(Protocol):
     """Triton's model control; what goes wrong there is raised as it comes."""
 
     async def is_ready(self, name: str) -> bool: ...
+    async def tile_px(self, name: str) -> int:
+        """The longest side of the tiles that suit its devices; 0 where it does not say."""
+
     async def load(self, name: str) -> None: ...
     async def unload(self, name: str) -> None: ...
     async def idle_s(self) -> Mapping[str, float]:
@@ -42,6 +45,7 @@ class Loader:
         self._budget_mb = budget_mb
         self._one = asyncio.Lock()
         self._since: dict[str, float] = {}  # when each was first seen loaded
+        self._tile_px: dict[str, int] = {}
         self._in_use: Counter[str] = Counter()
 
     @contextmanager
@@ -55,7 +59,11 @@ class Loader:
 
     def is_known(self, model: Model) -> bool:
         """Whether it was there when Triton was asked last."""
-        return model.served in self._since
+        return model.served in self._since.keys() & self._tile_px.keys()
+
+    def tile_px(self, model: Model) -> int:
+        """The longest side of the tiles that suit its devices; 0: as usual."""
+        return self._tile_px.get(model.served, 0)
 
     async def ensure(self, model: Model, *, until: float) -> None:
         """Have it loaded. `until`: as `time.monotonic()` has it. Raises: NoRoom, and what `Control` raises."""
@@ -82,6 +90,7 @@ class Loader:
                     self._since.pop(name, None)
                 log.info("inference.model_loading", model=model.served)
                 await self._control.load(model.served)
+            self._tile_px[model.served] = await self._control.tile_px(model.served)
             self._since.setdefault(model.served, time.monotonic())
             return True
 

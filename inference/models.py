@@ -53,6 +53,7 @@ class Model:
     `memory_mb`: what its processes take at most, all instances together.
     `halo_px`: at least the network's receptive radius: a pixel that many away from a tile's edge cannot see the edge.
     `tile_px`: the longest side of a tile without its halo; chosen by measurement (tests/bench/inference_compute.py).
+    A server whose devices want larger ones says so.
     `part_px`: of a model that answers a tile in parts as they finish, the longest side of one; 0: it answers at once.
     `align_px`: tiles and parts begin at multiples of it, for a network that does not treat all pixels alike.
     """
@@ -82,10 +83,10 @@ class Model:
         """Whether it answers a tile in parts."""
         return self.part_px > 0
 
-    def plan(self, *, width: int, height: int) -> list[Tile]:
-        """A picture's tiles."""
+    def plan(self, *, width: int, height: int, tile_px: int = 0) -> list[Tile]:
+        """A picture's tiles; of the model's usual size, where no other is wanted."""
         return tiles.plan(
-            width=width, height=height, tile_px=self.tile_px, halo_px=self.halo_px, align_px=self.align_px
+            width=width, height=height, tile_px=tile_px or self.tile_px, halo_px=self.halo_px, align_px=self.align_px
         )
 
     def parts(self, tile: Tile) -> list[Tile]:

@@ -23,6 +23,7 @@ from inference.registry import every_model, model_named
 Device = Literal["auto", "cpu", "gpu"]
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where POSIX puts it on Linux; no file of a guessable name is made
+_GPU_TILE_PX = 1024  # of 256 a GPU is half as fast: it waits for what is done for each tile
 _MOST_INSTANCES = 2  # of a model: each is a process with the network's memory
 _REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,7 +45,9 @@ parameters [
   {{ key: "network" value: {{ string_value: "{network}" }} }},
   {{ key: "sha256" value: {{ string_value: "{sha256}" }} }},
   {{ key: "dtype" value: {{ string_value: "{dtype}" }} }},
-  {{ key: "warm_px" value: {{ string_value: "{warm_px}" }} }},
+  {{ key: "tile_px" value: {{ string_value: "{tile_px}" }} }},
+  {{ key: "gpu_tile_px" value: {{ string_value: "{gpu_tile_px}" }} }},
+  {{ key: "halo_px" value: {{ string_value: "{halo_px}" }} }},
   {{ key: "part_px" value: {{ string_value: "{part_px}" }} }}
 ]
 """
@@ -114,10 +117,10 @@ def command(
     server += [word for name in preload for word in ("--load-model", model_named(name).served)]
     http = ["--http-address", "127.0.0.1", "--http-port", str(http_port)] if http_port else ["--allow-http", "false"]
     argv = [sys.executable, "-m", "inference.server", "--home", str(home), "--", *server, *http]
-    return argv, {**os.environ, **_environment()}
+    return argv, {**os.environ, **_environment(home)}
 
 
-def _environment() -> dict[str, str]:
+def _environment(home: Path) -> dict[str, str]:
     return {
         "PYTHONPATH": os.pathsep.join([str(_REPOSITORY_ROOT), sysconfig.get_paths()["purelib"]]),
         "LD_LIBRARY_PATH": os.pathsep.join([str(_site() / "nvidia_pytriton.libs"), sysconfig.get_config_var("LIBDIR")]),
@@ -129,6 +132,10 @@ def _environment() -> dict[str, str]:
         "MALLOC_MMAP_THRESHOLD_": "1073741824",
         "MALLOC_TRIM_THRESHOLD_": "1073741824",
         "MALLOC_ARENA_MAX": "2",
+        # What a GPU's models compile is kept; by this process, for the models' own can't start others of themselves.
+        "TORCHINDUCTOR_CACHE_DIR": str(home / "compiled"),
+        "TRITON_CACHE_DIR": str(home / "compiled" / "kernels"),
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
     }
 
 
@@ -184,7 +191,9 @@ def _lay_model(folder: Path, model: Model, *, kind: str, dtype: str, instances: 
             sha256=made.sha256,
             dtype=dtype,
             instances=instances,
-            warm_px=model.tile_px + 2 * model.halo_px,
+            tile_px=model.tile_px,
+            gpu_tile_px=max(model.tile_px, _GPU_TILE_PX),
+            halo_px=model.halo_px,
             part_px=model.part_px,
             wanted=_IN_PARTS if model.streamed else _AT_ONCE,
         )

@@ -162,6 +162,7 @@ class _Work:
 
         def told(now: Progress) -> None:
             nonlocal told_at
+            self._units[number - 1] = now.total  # for the steps after it: a GPU's tiles are larger
             lease.done, lease.total = before + now.done, before + now.total + after
             lease.used_us[number] = round(now.compute_s * 1e6)
             preview.show(now.picture, now.areas, total=now.total)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from inference.networks import NotFinite
+from inference.networks.fused import fused
 from inference.networks.halo import NO_HALO, Halo, go_on, without
 
 LAYERS = 12
@@ -34,6 +35,7 @@ class Ffdnet(nn.Module):
         super().__init__()
         widths = [4 * 3 + 1, *[channels] * (LAYERS - 1), 4 * 3]
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
+        self._activated = _activated
 
     @classmethod
     def load(cls, weights: Path, *, device: torch.device, dtype: torch.dtype) -> "Ffdnet":
@@ -45,6 +47,7 @@ class Ffdnet(nn.Module):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a form that torch's stubs lack
         for place, layer in enumerate(network.convolutions):
             layer.to(torch.float32 if place in (0, LAYERS - 1) else dtype)
+        network._activated = fused(_activated, device=device)
         network.eval().requires_grad_(False)
         return network
 
@@ -59,13 +62,12 @@ class Ffdnet(nn.Module):
         y = F.pixel_unshuffle(x, 2)
         level = sigma.view(-1, 1, 1, 1).expand(-1, 1, *y.shape[2:])
         y = torch.cat([y, level], dim=1)
-        for place, layer in enumerate(self.convolutions):
+        *layers, last = self.convolutions
+        for place, layer in enumerate(layers):
             if place % _CHECK_EVERY == 0:
                 check()
-            y = layer(y.to(layer.weight.dtype))
-            if place < LAYERS - 1:
-                y = F.relu(y, inplace=True)
-        return x - F.pixel_shuffle(y, 2)
+            y = self._activated(layer, y)
+        return x - F.pixel_shuffle(last(y.to(last.weight.dtype)), 2)
 
     @torch.inference_mode()
     def run(
@@ -85,3 +87,7 @@ class Ffdnet(nn.Module):
         y = without(y, halo)
         result = (y.clamp(0.0, 1.0) * 255.0).round_().to(torch.uint8)[0].permute(1, 2, 0).contiguous().cpu()
         return result, torch.zeros(result.shape[:2], dtype=torch.uint8)
+
+
+def _activated(layer: nn.Conv2d, y: Tensor) -> Tensor:
+    return F.relu(layer(y.to(layer.weight.dtype)), inplace=True)

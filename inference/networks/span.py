@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from inference.networks import NotFinite
+from inference.networks.fused import fused
 from inference.networks.halo import NO_HALO, Halo, go_on, without
 
 BLOCKS = 6
@@ -74,6 +75,8 @@ class Span(nn.Module):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a form that torch's stubs lack
         for name, child in network.named_children():
             child.to(torch.float32 if name in ("conv_1", "upsampler") else dtype)
+            if isinstance(child, Block):
+                child.forward = fused(child.forward, device=device)  # type: ignore[method-assign]  # of this one alone
         network.eval().requires_grad_(False)
         return network
 

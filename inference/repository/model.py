@@ -12,11 +12,13 @@ DLPack and JSON as bytes, since this backend's own arrays are numpy 1's and arri
 import ctypes
 import importlib
 import json
+import locale
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,14 @@ import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
 from torch.utils.dlpack import from_dlpack  # noqa: E402  # the path comes first
 
 from inference.networks import NotFinite, dtypes  # noqa: E402  # the path comes first
+from inference.networks.fused import plainly  # noqa: E402  # the path comes first
 from inference.networks.weights import digest  # noqa: E402  # the path comes first
 from inference.tiles import Span, Tile, plan  # noqa: E402  # the path comes first
+
+_OTHER_PX = 32  # by which a first tile is less wide than high, see inference.networks.fused
+# The stub's Python takes files for ASCII, and so it would PyTorch's own.
+with suppress(locale.Error):
+    locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
 
 IDLE_S = 5.0  # after so long without a tile the heap goes back to the system
 
@@ -61,28 +69,40 @@ class TritonPythonModel:
         self._digest = digest(weights)
         if self._digest != settings["sha256"]:
             raise pb_utils.TritonModelException(f"the weights of {self._name} are not the ones that it was set up with")
-        side, part_px = int(settings["warm_px"]), int(settings["part_px"])
+        tile_px, halo_px, part_px = (
+            int(settings[name]) for name in ("gpu_tile_px" if on_gpu else "tile_px", "halo_px", "part_px")
+        )
+        side, not_compiled = tile_px + 2 * halo_px, ""
         self._streamed = part_px > 0
-        picture = torch.zeros(side, side, 3, dtype=torch.uint8)  # of a tile's size, for which kernels are chosen
 
         def load() -> Any:
             module, name = settings["network"].split(":")
             made = getattr(importlib.import_module(module), name)
             network = made.load(weights, device=device, dtype=getattr(torch, self._dtype))
-            try_out(network)
+            try_out(network, side, max(1, side - _OTHER_PX))
             return network
 
-        def try_out(network: Any) -> None:
+        def try_out(network: Any, height: int, width: int) -> None:
+            picture = torch.zeros(height, width, 3, dtype=torch.uint8)
             if self._streamed:
-                parts = plan(width=side, height=side, tile_px=part_px, halo_px=0)
+                parts = plan(width=width, height=height, tile_px=part_px, halo_px=0)
                 next(network.stream(picture, parts, **network.EXAMPLE))
             else:
                 network.run(picture, **network.EXAMPLE)
 
-        self._network = quietly(load)
-        try_out(self._network)  # this thread's heap and threads get warm too
+        try:
+            self._network = quietly(load)
+        except Exception as exc:
+            if not on_gpu:
+                raise
+            not_compiled = f"{type(exc).__name__}: {exc}"  # it takes more than to run does, as a C compiler
+            plainly()
+            self._network = quietly(load)
+        try_out(self._network, side, side)  # of a tile's size, for which kernels are chosen; this thread gets warm too
         self._idle = _Idle()
         _log("triton.model_loaded", model=self._name, dtype=self._dtype, device=str(device), digest=self._digest)
+        if not_compiled:
+            _log("triton.not_compiled", model=self._name, reason=not_compiled)
 
     def execute(self, requests: list[Any]) -> list[Any] | None:
         if not self._streamed:

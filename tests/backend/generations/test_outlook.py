@@ -101,9 +101,12 @@ def test_who_comes_after_a_while_hears_what_holds_now(studio: Studio, monkeypatc
     monkeypatch.setattr("backend.generations.outlook.time", SimpleNamespace(monotonic=lambda: now, thread_time=float))
     waits, wrong = list[threading.Thread](), Speed(fixed_s=900.0, own=1.0, ahead=0.5, at_once=2.0)
     renewing = Outlook._renewed
-    monkeypatch.setattr(
-        Outlook, "_renewed", lambda *asked: waits.append(threading.current_thread()) or renewing(*asked)
-    )
+
+    def renewed(*asked: Any) -> Any:
+        waits.append(threading.current_thread())
+        return renewing(*asked)
+
+    monkeypatch.setattr(Outlook, "_renewed", renewed)
     foreseeing._speeds = {(Lane.INTERACTIVE, "enhance"): (Learned(wrong, wrong), now)}
     foreseeing._backlog_until = now
 
