@@ -69,7 +69,7 @@ async def ask(
                         raise _broken("it gave a part that was not asked for")
                     told = Report(report["compute_s"], report["digest"], report["dtype"])
                     result, doubt = (
-                        one.as_numpy(name) if lent is None else lent.views[name] for name in ("RESULT", "DOUBT")
+                        one.as_numpy(name) if lent is None else lent.answer(one, name) for name in ("RESULT", "DOUBT")
                     )
                     on_answer(Answer(part, result, doubt, told))
         if left:
@@ -152,6 +152,12 @@ class _Lent:
             name = tensor.name()
             tensor.set_shared_memory(self._region.name, self.views[name].nbytes, self._offsets[name])
         return wanted
+
+    def answer(self, came: triton.InferResult, name: str) -> Picture:
+        """What Triton wrote, and it alone: behind that lies what somebody else's tile left."""
+        if (shape := tuple(came.get_output(name).shape)) != self.views[name].shape:
+            raise _broken(f"its {name} is {shape}, not {self.views[name].shape}")
+        return self.views[name]
 
 
 def _shapes(model: Model, tile: Tile) -> dict[str, tuple[int, ...]]:

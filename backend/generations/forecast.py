@@ -31,7 +31,8 @@ _PRIOR_COUNTS = 8  # jobs
 _PRIOR_SPREAD = 0.5  # of the logarithm: a range from half to twice
 _MOST_BESIDE_S = 0.3  # to read, to encode and to keep it
 _MOST_OFF = 0.7  # of the logarithm, by which all predictions are corrected together
-_LEAST_DRIFT = 0.08  # of what waits: so much faster or slower a machine gets meanwhile, however even it was lately
+_USUAL_DRIFT, _LEAST_DRIFT = 0.08, 0.05  # of what waits: so much faster or slower a machine gets meanwhile
+_STRETCH_S, _STRETCHES, _FEW = 15.0, 8, 5  # of which its speed is compared; and less jobs than that say nothing of it
 _NOT_BY_CHANCE = 0.95  # of the busiest of many stretches
 _ROW = 10  # jobs that ended one after another: their estimates by the time say how much is done at once
 _LEAST_S = 0.02
@@ -39,6 +40,7 @@ _LEAST_LEFT = 0.25
 _LATELY_S = 60.0  # so long a lane's load is looked back at
 UNIT_S = 0.5  # a tile of a lower lane, that is not interrupted
 _COVERED = (0.05, 0.95)
+_NINE_OF_TEN = 1.64  # standard deviations to both sides, where errors are as Gauss says
 _SMALLEST_PART = 1e-6
 
 
@@ -163,6 +165,7 @@ class Speed:
     at_once: float  # seconds of compute, as estimated, that are done in one, in whatever lane
     low: float = float(np.exp(-_PRIOR_SPREAD))  # of what is predicted
     high: float = float(np.exp(_PRIOR_SPREAD))
+    drift: float = _USUAL_DRIFT
     lump_s: float = 0.0  # so much sooner or later than if compute flowed, for a person's jobs are done one by one
 
     def expected(self, own_s: float, ahead_s: float) -> Expected:
@@ -170,7 +173,7 @@ class Speed:
         starts = max(self.ahead * (ahead_s + own_s) - alone_s, 0.0)
         ends = max(self.fixed_s + starts + alone_s, _LEAST_S)
         # Each by chance of its own, so that they hardly ever add up.
-        drift, lump = _LEAST_DRIFT * starts, min(starts, self.lump_s)
+        drift, lump = self.drift * starts, min(starts, self.lump_s)
         below, above = (float(np.sqrt((off * ends) ** 2 + drift**2 + lump**2)) for off in (1 - self.low, self.high - 1))
         return Expected(starts, ends, max(ends - below, 0.0), ends + above)
 
@@ -181,49 +184,42 @@ def learned(
     ratio: float,
     at_once: float,
     above: Sequence[tuple[float, float]] = (),
+    drift: float = _USUAL_DRIFT,
     lump: float = 0.0,
 ) -> Speed:
     """From jobs that ended.
 
     `ratio`: what such jobs cost, of what was estimated, in whatever lane; `at_once`: seconds of compute, as estimated,
     done in one; `above`: of each job of the lanes above when it ended and its compute: what those that are learned from
-    had to let go first, and what is taken from those to come, if it goes on as lately; `lump`: as `residual` says.
+    had to let go first, and what is taken from those to come, if it goes on as lately; `drift`: as `unevenness` says,
+    and `lump` as `residual`.
     """
     above_s = _done_s(above)
     load = float(above_s(-_LATELY_S, 0.0)) / _LATELY_S
     if not ended:
         left = _left_to(at_once, load)
-        return Speed(_FIXED_S, _OWN * ratio, 1.0 / left, at_once, lump_s=lump / left)
+        return Speed(_FIXED_S, _OWN * ratio, 1.0 / left, at_once, drift=drift, lump_s=lump / left)
     own_s, ahead_s, ran_s, took_s, said_s, at_s = np.array(ended, np.float64).T
     ahead_s = ahead_s + above_s(at_s - took_s, at_s)
     took_s = np.maximum(took_s, _LEAST_S)
-    # Low quantiles, and no more than its compute: a job that shared the model with others ran longer, and that is
-    # counted as ahead of it. (Where all do, as those of a batch that wait in one worker, none ran alone.)
-    own = min(float(np.quantile(ran_s / np.maximum(own_s, 1e-3), 0.25)), ratio)
-    # Of those alone that had little ahead: what the others waited for is in what was ahead of them.
-    beside_s = np.maximum(took_s - ran_s, 0.0)[ahead_s <= at_once * ran_s]
-    waited_s = float(np.quantile(beside_s, 0.2)) * len(beside_s) / len(ended) if len(beside_s) else 0.0
-    fixed_s = waited_s + min(float(np.quantile(np.maximum(ran_s - own * own_s, 0.0), 0.2)), _MOST_BESIDE_S)
-    known = len(ended) / (len(ended) + _PRIOR_COUNTS)
-    fixed_s = known * min(fixed_s, 1.0) + (1 - known) * _FIXED_S
-    own = known * own + (1 - known) * _OWN * ratio
-    # It is done when all is that was ahead, and it, but no sooner than alone.
+    fixed_s, own = _alone(own_s, ran_s, took_s - ran_s, queued=ahead_s > at_once * ran_s, ratio=ratio)
+    # It is done when all is that was ahead, and it, but no sooner than alone. What is off is corrected for each apart,
+    # and shrunk by a few jobs that are made up: what is learned of a short queue goes for a long one, too.
     alone_s, queued_s = own * own_s, (ahead_s + own_s) / at_once
-    spread = _PRIOR_SPREAD * np.sqrt(1 - known)
+    spread = _PRIOR_SPREAD * np.sqrt(_PRIOR_COUNTS / (len(ended) + _PRIOR_COUNTS))
     prior = np.linspace(-spread, spread, _PRIOR_COUNTS)
     off = np.log(took_s / np.maximum(fixed_s + np.maximum(alone_s, queued_s), _LEAST_S))
     by_alone, by_queued = (
-        float(np.exp(np.clip(np.median(np.concatenate([off[of], prior])), -_MOST_OFF, _MOST_OFF)))
+        float(np.exp(np.clip(np.median([*off[of], *prior]), -_MOST_OFF, _MOST_OFF)))
         for of in (alone_s > queued_s, alone_s <= queued_s)
     )
-    predicted = np.maximum(by_alone * fixed_s + np.maximum(by_alone * alone_s, by_queued * queued_s), _LEAST_S)
-    off = np.concatenate([np.log(took_s / predicted), prior])
-    low, middle, high = np.quantile(off, [_COVERED[0], 0.5, _COVERED[1]])
+    ends_s = np.maximum(by_alone * fixed_s + np.maximum(by_alone * alone_s, by_queued * queued_s), _LEAST_S)
+    low, high = np.quantile([*np.log(took_s / ends_s), *prior], _COVERED)
     # What was said then was said with what was known then: as far off as that was the next may be, too.
     was_off = np.log(took_s / np.maximum(said_s, _LEAST_S))[said_s > 0]
     if len(was_off) > _PRIOR_COUNTS:
-        was_low, was_middle, was_high = np.quantile(was_off, [_COVERED[0], 0.5, _COVERED[1]])
-        low, high = min(low, middle + was_low - was_middle), max(high, middle + was_high - was_middle)
+        was_low, was_high = np.quantile(was_off - np.median(was_off), _COVERED)
+        low, high = min(low, was_low), max(high, was_high)
     left = _left_to(at_once / by_queued, load)
     return Speed(
         fixed_s * by_alone,
@@ -232,19 +228,50 @@ def learned(
         at_once,
         low=float(np.exp(min(low, 0.0))),
         high=float(np.exp(max(high, 0.0))),
+        drift=drift,
         lump_s=lump / left,
     )
 
 
+def _alone(
+    own_s: _Floats, ran_s: _Floats, waited_s: _Floats, *, queued: NDArray[np.bool_], ratio: float
+) -> tuple[float, float]:
+    """What each job takes beside its compute, and for a second of that; `queued` had much ahead."""
+    # Low quantiles, and no more than its compute: a job that shared the model with others ran longer, and that is
+    # counted as ahead of it. (Where all do, as those of a batch that wait in one worker, none ran alone.)
+    own = min(float(np.quantile(ran_s / np.maximum(own_s, 1e-3), 0.25)), ratio)
+    # Of those alone that had little ahead: what the others waited for is in what was ahead of them.
+    beside_s = np.maximum(waited_s, 0.0)[~queued]
+    fixed_s = float(np.quantile(beside_s, 0.2)) * len(beside_s) / len(own_s) if len(beside_s) else 0.0
+    fixed_s += min(float(np.quantile(np.maximum(ran_s - own * own_s, 0.0), 0.2)), _MOST_BESIDE_S)
+    known = len(own_s) / (len(own_s) + _PRIOR_COUNTS)
+    return known * min(fixed_s, 1.0) + (1 - known) * _FIXED_S, known * own + (1 - known) * _OWN * ratio
+
+
+def unevenness(costs: Sequence[tuple[float, float]]) -> float:
+    """By what part compute gets dearer or cheaper in nine of ten stretches of time, seen by the last two minutes.
+
+    `costs`: of jobs of one task when each ended, in seconds from now, and what its compute took, of what was estimated.
+    """
+    at_s, ratios = np.array(costs, np.float64).reshape(-1, 2).T
+    stretch = np.floor(-at_s / _STRETCH_S)
+    by_stretch = [ratios[stretch == number] for number in range(_STRETCHES)]
+    middles = [np.log(max(float(np.median(of)), _LEAST_S)) for of in by_stretch if len(of) >= _FEW]
+    if len(middles) < _STRETCHES // 2:
+        return _USUAL_DRIFT
+    return float(np.clip(_NINE_OF_TEN * np.std(middles), _LEAST_DRIFT, _MOST_OFF))
+
+
 def residual(own_s: Sequence[float]) -> float:
     """What may be left of a job that is being done, of jobs of these sizes, or was not begun yet though its turn had
-    come: half of one than which nine tenths of the compute are of no larger ones.
+    come: of one than which nine tenths of the compute are of no larger ones, as much as nine of ten are off who come at
+    any moment of it.
     """
     sizes = np.sort(np.asarray(own_s, np.float64))
     summed = np.cumsum(sizes)
     if not len(sizes) or summed[-1] <= 0:
         return 0.0
-    return float(sizes[np.searchsorted(summed, 0.9 * summed[-1])]) / 2
+    return 0.9 * float(sizes[np.searchsorted(summed, 0.9 * summed[-1])]) / 2
 
 
 def looked_back(ended: Sequence[Ended], ends: Sequence[tuple[float, float]]) -> list[Ended]:

@@ -21,7 +21,16 @@ from psycopg_pool import PoolTimeout
 from backend.core import statements, tenancy
 from backend.generations import flows
 from backend.generations.chains import RECIPE
-from backend.generations.forecast import Backlog, Ended, Speed, done_at_once, learned, looked_back, residual
+from backend.generations.forecast import (
+    Backlog,
+    Ended,
+    Speed,
+    done_at_once,
+    learned,
+    looked_back,
+    residual,
+    unevenness,
+)
 from backend.generations.models import Job
 from backend.generations.scheduler import Flow, Lane
 from inference.registry import TASKS
@@ -76,9 +85,10 @@ FROM unnest(%s::text[]) AS side (lane) CROSS JOIN LATERAL (
 ) last
 """
 _ENDS = """
-SELECT side.lane, extract(epoch FROM last.finished_at - now())::float8, last.estimate_us / 1e6
+SELECT side.lane, extract(epoch FROM last.finished_at - now())::float8, last.estimate_us / 1e6,
+    CASE kind.task WHEN %s THEN last.compute_us::float8 / greatest(last.estimate_us, 1) END
 FROM unnest(%s::text[]) AS side (lane) CROSS JOIN unnest(%s::text[]) AS kind (task) CROSS JOIN LATERAL (
-    SELECT finished_at, estimate_us FROM generations_job
+    SELECT finished_at, estimate_us, compute_us FROM generations_job
     WHERE state = 'succeeded' AND expected IS NOT NULL AND lane = side.lane AND task = kind.task
     ORDER BY finished_at DESC LIMIT %s
 ) last
@@ -208,8 +218,10 @@ class Outlook:
         rows = [tuple(map(float, row)) for row in cursor.fetchall()]
         cursor.execute(_RATIO, [lanes, task, _LAST])
         ratio = float(cursor.fetchone()[0])
-        cursor.execute(_ENDS, [lanes, [*TASKS, RECIPE], _LAST_ENDS])
-        ends = sorted(((float(row[1]), float(row[2]), Lane(row[0])) for row in cursor.fetchall()), reverse=True)
+        cursor.execute(_ENDS, [task, lanes, [*TASKS, RECIPE], _LAST_ENDS])
+        found = cursor.fetchall()
+        ends = sorted(((float(row[1]), float(row[2]), Lane(row[0])) for row in found), reverse=True)
+        drift = unevenness([(float(row[1]), float(row[3])) for row in found if row[3] is not None])
         least = _SIDE_BY_SIDE * max(1.0, settings.TRITON_IN_FLIGHT - 1) / ratio
         at_once = done_at_once([(at_s, own_s) for at_s, own_s, _ in ends[: 2 * _LAST]], least=least)
         mine = [(at_s, own_s) for at_s, own_s, side in ends if side == lane][:_LAST_ENDS]  # of each task as far back
@@ -217,7 +229,7 @@ class Outlook:
         ended = [Ended(*row) for row in rows]
         lump = residual([own_s for at_s, own_s in mine if at_s > -_SIZES_S])
         when_asked, later = (
-            learned(each, ratio=ratio, at_once=at_once, above=above, lump=lump)
+            learned(each, ratio=ratio, at_once=at_once, above=above, drift=drift, lump=lump)
             for each in (ended, looked_back(ended, mine))
         )
         return Learned(when_asked, later)
