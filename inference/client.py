@@ -313,7 +313,7 @@ class Client:
                     await ask(self._stub, work, tile, tuple(missing), came, through=region)
                 continue
             except InferenceServerException as exc:
-                if is_lost(exc) and work.left_s() > 0:
+                if is_lost(exc) and (broken := broken + 1) < _TRIES_WHEN_BROKEN:
                     continue  # with another
                 unknown = _UNKNOWN in exc.message()
                 status = "UNAVAILABLE" if unknown else status_of(exc)
@@ -345,8 +345,8 @@ class Client:
         except TimeoutError:
             return False
         except InferenceServerException as exc:
-            if status_of(exc) in ("UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED"):
-                return False
+            if _UNKNOWN in exc.message() or status_of(exc) in ("UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED"):
+                return False  # or somebody unloaded it meanwhile
             raise InferenceFailed(f"The model {model.served} can't be loaded: {exc.message()}") from exc
         return True
 

@@ -7,6 +7,7 @@ Source: Triton's system shared memory extension, https://github.com/triton-infer
 
 import mmap
 import os
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -24,11 +25,13 @@ from backend.core.arrays import Bytes
 
 log = structlog.get_logger()
 _FOLDER = Path("/dev/shm")  # noqa: S108  # where POSIX puts it on Linux; no file of a guessable name is made
-_PREFIX = "atelier_tiles_"  # then the process that made it
+# Then the process that made it: its number says something only among those that see each other.
+_PREFIX = f"atelier_tiles_{Path('/proc/self/ns/pid').stat().st_ino}_"
 _STEP = 1 << 20  # bytes
 _AGAIN_S = 60.0  # after so long it is tried again whether Triton is on this machine
 _SETTLES_S = 60.0  # after so long Triton writes no more for a request whose answer nobody heard
 _MOST_LEFT = 8  # regions that are waited for so
+_LOST = re.compile("^Unable to find .*shared memory region")
 
 
 class Memory(Protocol):
@@ -74,30 +77,33 @@ class Shared:
             yield region
         except BaseException as exc:
             if region is not None and not is_lost(exc):
-                region.left_at = time.monotonic()
-                self._left.append(region)
+                self._leave(region)
             raise
         if region is not None:
             self._free.append(region)
 
     async def close(self) -> None:
-        for region in (*self._free, *self._left):
-            await self._drop(region)
+        """Have Triton let go of all."""
+        self._left, self._free = [*self._left, *self._free], []
+        for region in self._left:
+            with suppress(InferenceServerException):
+                await self._memory.unregister(region.name)
 
     async def _taken(self, size: int) -> Region | None:
         if not size:
             return None
-        while self._left and time.monotonic() - self._left[0].left_at > _SETTLES_S:
-            await self._drop(self._left.pop(0))
+        await self._let_go()
         while self._free:
             region = self._free.pop()
             if region.size >= size:
                 return region
-            await self._drop(region)
+            self._left.insert(0, region)  # nobody writes to it: it goes at once
         if len(self._left) >= _MOST_LEFT or time.monotonic() < self._not_before:
             return None
-        self._most = max(self._most, -(-size // _STEP) * _STEP)
-        return await self._made(self._most)
+        made = await self._made(max(self._most, -(-size // _STEP) * _STEP))
+        if made is not None:
+            self._most = made.size
+        return made
 
     async def _made(self, size: int) -> Region | None:
         name = f"{_PREFIX}{os.getpid()}_{secrets.token_hex(8)}"
@@ -109,8 +115,11 @@ class Shared:
                 region = Region(name, size, mmap.mmap(file, size))
             finally:
                 os.close(file)
-            await self._sweep()
-            await self._memory.register(name, f"/{name}", size)
+            try:
+                await self._memory.register(name, f"/{name}", size)
+            except BaseException:  # it may have been mapped all the same
+                self._leave(region)
+                raise
         except (OSError, InferenceServerException) as exc:
             if "UNAVAILABLE" not in str(exc):  # a Triton that is away may be back soon
                 self._not_before = time.monotonic() + _AGAIN_S
@@ -119,22 +128,39 @@ class Shared:
         finally:
             with suppress(OSError):
                 path.unlink()
+        await self._sweep()
         return region
 
+    def _leave(self, region: Region) -> None:
+        region.left_at = time.monotonic()
+        self._left.append(region)
+
+    async def _let_go(self) -> None:
+        """Of what was left long enough ago."""
+        while self._left and time.monotonic() - self._left[0].left_at > _SETTLES_S:
+            region = self._left.pop(0)
+            try:
+                await self._memory.unregister(region.name)
+            except InferenceServerException:  # it is away, or still writes
+                self._leave(region)
+                break
+            except BaseException:
+                self._left.insert(0, region)
+                raise
+
     async def _sweep(self) -> None:
-        """Have Triton let go of what processes left that were killed."""
-        if not self._swept:
-            self._swept = True
+        """Have Triton, which is on this machine, let go of what processes left that were killed."""
+        if self._swept:
+            return
+        self._swept = True
+        with suppress(InferenceServerException):
             for name in await self._memory.names():
                 process = name.removeprefix(_PREFIX).partition("_")[0]
                 if name.startswith(_PREFIX) and not psutil.pid_exists(int(process)):
-                    await self._memory.unregister(name)
-
-    async def _drop(self, region: Region) -> None:
-        with suppress(InferenceServerException):
-            await self._memory.unregister(region.name)
+                    with suppress(InferenceServerException):  # a tile of it is still being computed
+                        await self._memory.unregister(name)
 
 
 def is_lost(exc: BaseException) -> bool:
     """Whether Triton does not know the region, as after it was started anew."""
-    return isinstance(exc, InferenceServerException) and "shared memory region" in exc.message()
+    return isinstance(exc, InferenceServerException) and _LOST.search(exc.message()) is not None

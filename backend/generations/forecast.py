@@ -122,6 +122,10 @@ class Backlog:
         waits_s = self._left[lane] * self._people[lane].get(home, {}).get(person, 0.0)
         return self.done_s(flow, waits_s + np.cumsum(own)) - own
 
+    def sooner_s(self, lane: Lane) -> float:
+        """What waits in the lanes above."""
+        return sum(self.waits_s(other) for other in Lane if other.rank < lane.rank)
+
     def done_s(self, flow: Flow, upto: _Floats) -> _Floats:
         """All compute that is done until the person has been given as much as each of `upto`."""
         lane, home, person = flow
@@ -134,9 +138,8 @@ class Backlog:
         upto_others = _given(
             left * np.array([*others.values()], np.float64), weights / self._weights.get(home, 1.0), upto_home
         )
-        sooner = sum(self.waits_s(other) for other in Lane if other.rank < lane.rank)
         later = sum(self.waits_s(other) for other in Lane if other.rank > lane.rank)
-        return upto_home + upto_others + sooner + min(later, UNIT_S)
+        return upto_home + upto_others + self.sooner_s(lane) + min(later, UNIT_S)
 
 
 def _without(key: _Id, of: Mapping[_Id, float]) -> dict[_Id, float]:
@@ -184,6 +187,7 @@ def learned(
     ratio: float,
     at_once: float,
     above: Sequence[tuple[float, float]] = (),
+    since: float = -np.inf,
     drift: float = _USUAL_DRIFT,
     lump: float = 0.0,
 ) -> Speed:
@@ -191,16 +195,18 @@ def learned(
 
     `ratio`: what such jobs cost, of what was estimated, in whatever lane; `at_once`: seconds of compute, as estimated,
     done in one; `above`: of each job of the lanes above when it ended and its compute: what those that are learned from
-    had to let go first, and what is taken from those to come, if it goes on as lately; `drift`: as `unevenness` says,
-    and `lump` as `residual`.
+    had to let go first, and what is taken from those to come, if it goes on as lately; `since`: from when on all of
+    these are known, below 0; `drift`: as `unevenness` says, and `lump` as `residual`.
     """
-    above_s = _done_s(above)
-    load = float(above_s(-_LATELY_S, 0.0)) / _LATELY_S
+    above_s, lately = _done_s(above), max(-_LATELY_S, min(since, -1.0))
+    load = float(above_s(lately, 0.0)) / -lately
     if not ended:
         left = _left_to(at_once, load)
         return Speed(_FIXED_S, _OWN * ratio, 1.0 / left, at_once, drift=drift, lump_s=lump / left)
     own_s, ahead_s, ran_s, took_s, said_s, at_s = np.array(ended, np.float64).T
-    ahead_s = ahead_s + above_s(at_s - took_s, at_s)
+    asked = at_s - took_s
+    ahead_s = ahead_s + above_s(np.maximum(asked, since), at_s)
+    ahead_s += load * np.maximum(np.minimum(since, at_s) - asked, 0.0)  # before what is known
     took_s = np.maximum(took_s, _LEAST_S)
     fixed_s, own = _alone(own_s, ran_s, took_s - ran_s, queued=ahead_s > at_once * ran_s, ratio=ratio)
     # It is done when all is that was ahead, and it, but no sooner than alone. What is off is corrected for each apart,
@@ -249,12 +255,13 @@ def _alone(
 
 
 def unevenness(costs: Sequence[tuple[float, float]]) -> float:
-    """By what part compute gets dearer or cheaper in nine of ten stretches of time, seen by the last two minutes.
+    """By what part compute gets dearer or cheaper in nine of ten stretches of time, seen by the last two minutes or
+    what is known of them.
 
     `costs`: of jobs of one task when each ended, in seconds from now, and what its compute took, of what was estimated.
     """
     at_s, ratios = np.array(costs, np.float64).reshape(-1, 2).T
-    stretch = np.floor(-at_s / _STRETCH_S)
+    stretch = np.floor(-at_s / np.clip(np.max(-at_s, initial=0.0) / _STRETCHES, 1.0, _STRETCH_S))
     by_stretch = [ratios[stretch == number] for number in range(_STRETCHES)]
     middles = [np.log(max(float(np.median(of)), _LEAST_S)) for of in by_stretch if len(of) >= _FEW]
     if len(middles) < _STRETCHES // 2:

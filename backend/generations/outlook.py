@@ -4,6 +4,7 @@ It looks over all workspaces as the role `system`, at sums alone. A forecast is 
 job is queued without one.
 """
 
+import math
 import threading
 import time
 import uuid
@@ -38,6 +39,7 @@ from inference.registry import TASKS
 log = structlog.get_logger()
 BACKLOG_S, SPEED_S = 1.0, 5.0  # how old what is known may be
 _LATE_S = 1.0  # so much older it may be where it is being renewed
+_PATIENCE_S = 1.0  # to wait for somebody else who renews it; and until a database that was away is asked again
 _RARE = 100  # times as long as a reading computed until the next: beside a long queue it must not hold up others
 _LAST = 80  # jobs that are learned from: enough for a range, and few enough to notice that the load has changed
 _SIZES_S = 900.0  # how large jobs are is seen by those that ended since
@@ -116,6 +118,7 @@ class Outlook:
     _backlog: Backlog = field(default_factory=Backlog)  # as it was at that time
     _backlog_at: float = 0.0
     _backlog_until: float = 0.0
+    _away_until: float = 0.0
     _added: list[tuple[Flow, float]] = field(default_factory=list)  # since the backlog was read, or is being read
     _speeds: dict[tuple[Lane, str], tuple[Learned, float]] = field(default_factory=dict)
 
@@ -131,10 +134,11 @@ class Outlook:
         with self._lock:
             self._drain(speed)
             ahead_s = self._backlog.ahead_s(flow, own_s)
+            sooner_s = self._backlog.sooner_s(flow.lane)
             self._backlog.add(flow, sum(own_s))
             self._added.append((flow, sum(own_s)))
         for job, own, ahead in zip(jobs, own_s, ahead_s.tolist(), strict=True):
-            job.ahead_us = round(1e6 * ahead)
+            job.ahead_us = round(1e6 * max(ahead - sooner_s, 0.0))  # of the lanes above it is learned what they do
             job.expected = {name: round(value, 3) for name, value in speed.expected(own, ahead)._asdict().items()}
 
     def look_again(self, job: Job) -> None:
@@ -171,8 +175,12 @@ class Outlook:
         known = self._speeds.get((lane, task))
         late_s = time.monotonic() - min(known[1], self._backlog_until) if known else 0.0
         if known is None or late_s > _LATE_S:
-            with self._renewing:
+            if not self._renewing.acquire(timeout=_PATIENCE_S):
+                return known[0] if known else None
+            try:
                 return self._renewed(lane, task)
+            finally:
+                self._renewing.release()
         if late_s < 0:
             return known[0]
         if self._renewing.acquire(blocking=False):
@@ -189,6 +197,8 @@ class Outlook:
     def _renewed(self, lane: Lane, task: str) -> Learned | None:
         began, (speed, until) = time.monotonic(), self._speeds.get((lane, task), (None, 0.0))
         computed = time.thread_time()
+        if began < self._away_until:
+            return speed
         try:
             with tenancy.acting(using="system"), connections["system"].cursor() as cursor:
                 if began >= self._backlog_until:
@@ -199,6 +209,7 @@ class Outlook:
                     speed = self._learn(cursor, lane, task)
                     self._speeds[lane, task] = speed, learning + _pause_s(SPEED_S, since=computed)
         except _AWAY as exc:
+            self._away_until = time.monotonic() + _PATIENCE_S
             log.warning("job.not_foreseen", error=type(exc).__name__)
         return speed
 
@@ -224,12 +235,14 @@ class Outlook:
         drift = unevenness([(float(row[1]), float(row[3])) for row in found if row[3] is not None])
         least = _SIDE_BY_SIDE * max(1.0, settings.TRITON_IN_FLIGHT - 1) / ratio
         at_once = done_at_once([(at_s, own_s) for at_s, own_s, _ in ends[: 2 * _LAST]], least=least)
-        mine = [(at_s, own_s) for at_s, own_s, side in ends if side == lane][:_LAST_ENDS]  # of each task as far back
-        above = [(at_s, own_s) for at_s, own_s, side in ends if side.rank < lane.rank]
+        # Of each task as far back.
+        mine = [(at_s, own_s) for at_s, own_s, side in ends if side == lane][:_LAST_ENDS]
+        above = [(at_s, own_s) for at_s, own_s, side in ends if side.rank < lane.rank][:_LAST_ENDS]
+        since = above[-1][0] if len(above) == _LAST_ENDS else -math.inf
         ended = [Ended(*row) for row in rows]
         lump = residual([own_s for at_s, own_s in mine if at_s > -_SIZES_S])
         when_asked, later = (
-            learned(each, ratio=ratio, at_once=at_once, above=above, drift=drift, lump=lump)
+            learned(each, ratio=ratio, at_once=at_once, above=above, since=since, drift=drift, lump=lump)
             for each in (ended, looked_back(ended, mine))
         )
         return Learned(when_asked, later)

@@ -96,6 +96,7 @@ class TritonPythonModel:
             if not on_gpu:
                 raise
             not_compiled = f"{type(exc).__name__}: {exc}"  # it takes more than to run does, as a C compiler
+        if not_compiled:
             plainly()
             self._network = quietly(load)
         try_out(self._network, side, side)  # of a tile's size, for which kernels are chosen; this thread gets warm too

@@ -3,7 +3,8 @@
 import mmap
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from inference.client import Client
 from inference.contracts import EnhanceParameters
 from inference.errors import InferenceCancelled
 from inference.tiles import Picture
-from tests.inference.tritonserver import Triton
+from tests.inference.tritonserver import Triton, await_ready
 
-PICTURE = np.random.default_rng(4).integers(0, 256, (300, 200, 3), np.uint8)  # two tiles
+PICTURE = np.random.default_rng(4).integers(0, 256, (600, 512, 3), np.uint8)  # six tiles
 SHARED = Path("/dev/shm")  # noqa: S108  # where POSIX puts it
 
 
@@ -29,21 +30,33 @@ def one(triton: Triton) -> Iterator[Client]:
     client.close()
 
 
-def enhanced(client: Client, *, cancelled: bool = False) -> Picture:
+def enhanced(client: Client, *, is_cancelled: Callable[[], bool] = lambda: False) -> Picture:
     return client.run(
         "enhance",
         PICTURE,
         EnhanceParameters(),
         on_progress=lambda _: None,
-        cancelled=lambda: cancelled,
+        cancelled=is_cancelled,
         timeout_s=60.0,
     ).picture
+
+
+def cancelled(client: Client) -> set[str]:
+    """Of a run that is cancelled after a tenth of a second, with tiles on their way: the regions that are left."""
+    looks, before = iter(range(1000)), len(client._shared._left)
+    with pytest.raises(InferenceCancelled):
+        enhanced(client, is_cancelled=lambda: next(looks) > 2)
+    deadline = time.monotonic() + 5.0
+    while len(client._shared._left) == before:  # the run's thread goes on before its loop has heard of it
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return {region.name for region in client._shared._left}
 
 
 def mapped(triton: Triton) -> set[str]:
     """What Triton holds of this process's."""
     status = grpc.InferenceServerClient(triton.url).get_system_shared_memory_status()
-    return {name for name in status.regions if name.startswith(f"atelier_tiles_{os.getpid()}_")}
+    return {name for name in status.regions if name.startswith(f"{sharing._PREFIX}{os.getpid()}_")}
 
 
 def test_no_name_is_left(client: Client, one: Client, triton: Triton) -> None:
@@ -67,17 +80,43 @@ def test_a_client_that_ends_takes_its_memory_along(triton: Triton, client: Clien
 
 
 def test_where_a_cancelled_tile_may_still_be_written_no_other_comes_to_lie(one: Client, triton: Triton) -> None:
-    """Until Triton is certainly done with it."""
-    enhanced(one)
-    held = mapped(triton)
-    with pytest.raises(InferenceCancelled):
-        enhanced(one, cancelled=True)
-    expected = enhanced(one)
-    assert held < mapped(triton)
-    for _ in range(2 * sharing._MOST_LEFT):  # then over the wire
-        with pytest.raises(InferenceCancelled):
-            enhanced(one, cancelled=True)
+    """Until Triton is certainly done with it; and where many are cancelled, the next ones go over the wire."""
+    expected, held = enhanced(one), mapped(triton)
+    left = cancelled(one)
     assert np.array_equal(enhanced(one), expected)
+    assert not left & {region.name for region in one._shared._free}
+    assert held < mapped(triton)
+    while len(one._shared._left) < sharing._MOST_LEFT:
+        cancelled(one)
+    before = mapped(triton)
+    one._shared._free.clear()
+    assert np.array_equal(enhanced(one), expected)
+    assert mapped(triton) == before
+
+
+def test_what_was_left_long_enough_ago_is_let_go_of(
+    one: Client, triton: Triton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enhanced(one)
+    left = cancelled(one)
+    assert left <= mapped(triton)
+    monkeypatch.setattr(sharing, "_SETTLES_S", 0.0)
+    deadline = time.monotonic() + 20.0
+    while left & mapped(triton):  # until then it refused, for a tile of it was still computed
+        assert time.monotonic() < deadline
+        enhanced(one)
+
+
+def test_after_triton_was_started_anew_it_is_shared_again(one: Client, triton: Triton) -> None:
+    expected = enhanced(one)
+    held = mapped(triton)
+    triton.kill()
+    triton.start()
+    await_ready(one)
+    assert not mapped(triton)
+    assert np.array_equal(enhanced(one), expected)
+    assert mapped(triton)
+    assert not mapped(triton) & held
 
 
 @pytest.mark.parametrize("why", ["it is elsewhere", "there is no room"])
@@ -100,7 +139,7 @@ def test_what_a_killed_process_left_is_let_go_of(one: Client, triton: Triton) ->
     """By the next one that comes."""
     with subprocess.Popen(["true"]) as ended:
         ended.wait()
-    name = f"atelier_tiles_{ended.pid}_0123456789abcdef"
+    name = f"{sharing._PREFIX}{ended.pid}_0123456789abcdef"
     with (SHARED / name).open("w+b") as file:
         file.truncate(mmap.PAGESIZE)
         stub = grpc.InferenceServerClient(triton.url)

@@ -165,6 +165,14 @@ def test_a_lane_gets_what_those_above_it_leave(busy: float) -> None:
         assert found.ends == pytest.approx(21.0 / (2.0 - busy), rel=0.1)
 
 
+def test_what_is_not_known_of_the_lanes_above_any_more_is_taken_to_have_gone_on() -> None:
+    """Jobs waited for a thousand seconds, of which the last twenty are known: half of the compute was those others'."""
+    above = [(-0.1 * number, 0.1) for number in range(200)]
+    ended = [Ended(1.0, float(wait_s), 0.5, wait_s + 0.5, at_s=-0.1) for wait_s in range(900, 960)]
+    found = learned(ended, ratio=0.5, at_once=2.0, above=above, since=-20.0).expected(1.0, 20.0)
+    assert found.ends == pytest.approx(21.0, rel=0.1)
+
+
 def test_who_waits_is_never_told_that_nothing_is_left_to_them() -> None:
     above = [(-0.1 * number, 5.0) for number in range(600)]
     assert learned([], ratio=1.0, at_once=2.0, above=above).expected(1.0, 10.0).ends == pytest.approx(22, rel=0.1)

@@ -117,9 +117,10 @@ def test_who_comes_after_a_while_hears_what_holds_now(studio: Studio, monkeypatc
 
     now += 0.5
     assert ends() > 900
-    for thread in waits:
-        thread.join()
-    assert threading.current_thread() not in waits
+    [aside] = waits
+    aside.join()
+    assert aside != threading.current_thread()
+    assert foreseeing._speeds[Lane.INTERACTIVE, "enhance"][0].when_asked != wrong
     foreseeing._speeds = {(Lane.INTERACTIVE, "enhance"): (Learned(wrong, wrong), now)}
     now += 5.0
     assert ends() < 100
