@@ -79,7 +79,9 @@ class TritonPythonModel:
             module, name = settings["network"].split(":")
             made = getattr(importlib.import_module(module), name)
             network = made.load(weights, device=device, dtype=getattr(torch, self._dtype))
-            try_out(network, side, max(1, side - _OTHER_PX))
+            if on_gpu:
+                try_out(network, side, max(1, side - _OTHER_PX))
+            try_out(network, side, side)
             return network
 
         def try_out(network: Any, height: int, width: int) -> None:
