@@ -43,7 +43,6 @@ T = TypeVar("T")
 
 _POLL_S = 0.05  # how often the caller is asked whether the job is cancelled
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
-_CONTROL_S = 2.0  # what takes no time
 _TOO_LITTLE_S = 0.05  # of time, to hear whether Triton is back
 # A model's process that died, or a server on its way down. A model that breaks each time must not be asked for ever.
 _PERHAPS_BROKEN = ("INTERNAL", "UNKNOWN", "CANCELLED")
@@ -144,7 +143,7 @@ class Client:
         self._gate = Gate(self._in_flight)
         self._stub = triton.InferenceServerClient(self._url, channel_args=_CHANNEL)
         self._loader = Loader(_Control(self._stub), budget_mb=self._memory_mb)
-        self._shared = Shared(_Memory(self._stub))
+        self._shared = Shared(self._stub)
 
     def close(self) -> None:
         """End the channel and the thread; the client can't be used afterwards."""
@@ -375,22 +374,6 @@ class _Control:
         found = await self._stub.get_inference_statistics()
         now = time.time()
         return {one.name: now - one.last_inference / 1000 for one in found.model_stats}
-
-
-class _Memory:
-    """Triton's control of memory that is shared with it."""
-
-    def __init__(self, stub: Any) -> None:
-        self._stub = stub
-
-    async def register(self, name: str, key: str, size: int) -> None:
-        await self._stub.register_system_shared_memory(name, key, size, client_timeout=_CONTROL_S)
-
-    async def unregister(self, name: str) -> None:
-        await self._stub.unregister_system_shared_memory(name, client_timeout=_CONTROL_S)
-
-    async def names(self) -> list[str]:
-        return list((await self._stub.get_system_shared_memory_status(client_timeout=_CONTROL_S)).regions)
 
 
 def _report(work: Run, on_progress: Callable[[Progress], None], *, wait_s: float) -> None:

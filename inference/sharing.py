@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import psutil
@@ -31,15 +31,8 @@ _STEP = 1 << 20  # bytes
 _AGAIN_S = 60.0  # after so long it is tried again whether Triton is on this machine
 _SETTLES_S = 60.0  # after so long Triton writes no more for a request whose answer nobody heard
 _MOST_LEFT = 8  # regions that are waited for so
+_CONTROL_S = 2.0  # for what takes no time
 _LOST = re.compile("^Unable to find .*shared memory region")
-
-
-class Memory(Protocol):
-    """Triton's side of it; what goes wrong there is an InferenceServerException."""
-
-    async def register(self, name: str, key: str, size: int) -> None: ...
-    async def unregister(self, name: str) -> None: ...
-    async def names(self) -> list[str]: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -58,8 +51,8 @@ class Region:
 class Shared:
     """The regions of one client. Used in one event loop."""
 
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
+    def __init__(self, stub: Any) -> None:
+        self._stub = stub
         self._free: list[Region] = []
         self._left: list[Region] = []  # whose request ended without an answer
         self._most = 0  # bytes that were asked for, until now
@@ -87,7 +80,7 @@ class Shared:
         self._left, self._free = [*self._left, *self._free], []
         for region in self._left:
             with suppress(InferenceServerException):
-                await self._memory.unregister(region.name)
+                await self._unregister(region.name)
 
     async def _taken(self, size: int) -> Region | None:
         if not size:
@@ -116,7 +109,7 @@ class Shared:
             finally:
                 os.close(file)
             try:
-                await self._memory.register(name, f"/{name}", size)
+                await self._stub.register_system_shared_memory(name, f"/{name}", size, client_timeout=_CONTROL_S)
             except BaseException:  # it may have been mapped all the same
                 self._leave(region)
                 raise
@@ -140,7 +133,7 @@ class Shared:
         while self._left and time.monotonic() - self._left[0].left_at > _SETTLES_S:
             region = self._left.pop(0)
             try:
-                await self._memory.unregister(region.name)
+                await self._unregister(region.name)
             except InferenceServerException:  # it is away, or still writes
                 self._leave(region)
                 break
@@ -154,11 +147,15 @@ class Shared:
             return
         self._swept = True
         with suppress(InferenceServerException):
-            for name in await self._memory.names():
+            status = await self._stub.get_system_shared_memory_status(client_timeout=_CONTROL_S)
+            for name in list(status.regions):
                 process = name.removeprefix(_PREFIX).partition("_")[0]
                 if name.startswith(_PREFIX) and not psutil.pid_exists(int(process)):
                     with suppress(InferenceServerException):  # a tile of it is still being computed
-                        await self._memory.unregister(name)
+                        await self._unregister(name)
+
+    async def _unregister(self, name: str) -> None:
+        await self._stub.unregister_system_shared_memory(name, client_timeout=_CONTROL_S)
 
 
 def is_lost(exc: BaseException) -> bool:

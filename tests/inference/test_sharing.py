@@ -66,7 +66,7 @@ def test_no_name_is_left(client: Client, one: Client, triton: Triton) -> None:
     enhanced(one)
     held = mapped(triton) - before
     assert len(held) == 2
-    assert not [*SHARED.glob("atelier_tiles_*")]
+    assert not [*SHARED.glob(f"{sharing._PREFIX}{os.getpid()}_*")]
     enhanced(one)
     assert mapped(triton) - before == held
 
